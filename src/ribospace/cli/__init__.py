@@ -1,0 +1,35 @@
+"""The command line: thin typed commands over the rooms below; nothing imports them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line and exit code 2, a failure one line and exit code 1."""
+    os.environ.setdefault("LANCE_LOG", "error")
+    from ribospace.cli.app import app
+    from ribospace.errors import UserError, is_disk_full
+
+    try:
+        app(prog_name="ribospace")
+    except UserError as error:
+        _end(str(error), 2)
+    except KeyboardInterrupt:
+        _end("Interrupted. What was committed stays; run the same command again to go on.", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("RIBOSPACE_TRACEBACK"):
+            raise
+        if is_disk_full(error):
+            _end("The disk is full. Free some space and run the command again.", 2)
+        first = (str(error).splitlines() or [""])[0]
+        _end(f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.", 1)
+
+
+def _end(text: str, code: int) -> None:
+    print(f"Error: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,223 @@
+"""Commands that bring molecules in and out: import, synthesize, info, export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+
+from ribospace.cli.output import Json, progress_bar, say, table
+from ribospace.collection import Collection
+from ribospace.errors import UserError, nearest
+from ribospace.files import existing_file
+from ribospace.progress import Progress
+
+BUILT_IN = ("sample", "ribosome")
+
+To = Annotated[Path, typer.Option("--to", help="The collection (a folder); made where there is none.")]
+Duplicates = Annotated[
+    str, typer.Option(help="An id that is there already or comes twice: refuse all, or keep-first.", metavar="POLICY")
+]
+
+
+def import_(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="FASTA (also .gz, or - for standard input), .tsv or .parquet; or `sample` or `ribosome`, which ship "
+            "with Ribospace.",
+        ),
+    ],
+    to: To,
+    duplicates: Duplicates = "refuse",
+    strip_gaps: Annotated[bool, typer.Option("--strip-gaps", help="Take - and . out of the sequences.")] = False,
+    header: Annotated[
+        str, typer.Option(help="What a FASTA header's first word is: id, or rna_type.", metavar="id|rna_type")
+    ] = "id",
+    as_json: Json = False,
+) -> None:
+    """Bring molecules into a collection: all of the files, or none if one of them is faulty.
+
+    A .tsv or .parquet needs the columns id and sequence; a Parquet's numeric list columns come in as embeddings under
+    their own names. Killed half-way, the same command run again goes on where it stopped.
+    """
+    _one_of("--header", header, ("id", "rna_type"))
+    names = [one if _is_built_in(one) or one == "-" else str(existing_file(one)) for one in files]
+    batches = (batch for name in names for batch in _read(name, strip_gaps, header))
+    run = None
+    if "-" not in names:
+        run = json.dumps(["import", [_identity(name) for name in names], duplicates, strip_gaps, header])
+    with progress_bar("Importing") as progress:
+        answer = _append(to, _counted(batches, progress), duplicates, run)
+    _said(as_json, answer, f"from {', '.join(names)}")
+
+
+def synthesize(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="words, symmetric or hairpins.")],
+    to: To,
+    max_length: Annotated[
+        int, typer.Option(help="words: longest molecule; symmetric: longest of its four blocks, nt.", min=1)
+    ] = 4,
+    letters: Annotated[str, typer.Option(help="words, symmetric: the alphabet, such as ACGU or ACGUN.")] = "ACGU",
+    undefined: Annotated[
+        bool, typer.Option("--undefined", help="symmetric: the variants whose halves differ in one N.")
+    ] = False,
+    count: Annotated[int, typer.Option("--count", "-n", help="hairpins: how many.", min=1)] = 1000,
+    seed: Annotated[int, typer.Option(help="hairpins: the same seed, the same molecules.")] = 0,
+    tails: Annotated[bool, typer.Option(help="hairpins: with tails of 0 to 4 nt.")] = True,
+    duplicates: Duplicates = "refuse",
+    as_json: Json = False,
+) -> None:
+    """Make molecules by rule: every short word, symmetric ABAB and ABBA, or random hairpins."""
+    from ribospace.sources import synthetic
+
+    makers = {
+        "words": lambda: synthetic.words(max_length, letters.upper()),
+        "symmetric": lambda: synthetic.symmetric(max_length, letters.upper(), undefined=undefined),
+        "hairpins": lambda: synthetic.hairpins(count, seed=seed, tails=tails),
+    }
+    _one_of("KIND", kind, makers)
+    run = json.dumps(["synthesize", kind, max_length, letters, undefined, count, seed, tails, duplicates])
+    with progress_bar("Making") as progress:
+        answer = _append(to, _counted(makers[kind](), progress), duplicates, run)
+    _said(as_json, answer, f"of the kind {kind}")
+
+
+def info(
+    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a collection holds: molecules by type, lengths, embeddings, disk."""
+    store = Collection.open(collection)
+    types, lengths = _summary(store)
+    quantiles = dict(zip(("min", "25%", "median", "75%", "max"), np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]), strict=True)) if len(lengths) else {}  # fmt: skip
+    embeddings = [
+        {**info.metadata(), "column": name, "width": info.width, "vectors": store.count(f"`{name}` IS NOT NULL")}
+        for name, info in store.embeddings.items()
+    ]
+    disk = sum(file.stat().st_size for file in collection.rglob("*") if file.is_file())
+    answer = {
+        "collection": str(collection),
+        "molecules": len(store),
+        "rna_types": types,
+        "length_nt": {name: int(value) for name, value in quantiles.items()},
+        "columns": store.plain_columns,
+        "embeddings": embeddings,
+        "disk_bytes": disk,
+    }
+    lines = [f"{collection}: {len(store):,} molecules, {disk / 1e6:,.1f} MB on disk"]
+    if len(store):
+        lines += ["", table([(name or "not known", f"{n:,}") for name, n in types.items()], ("rna_type", "molecules"), [1])]
+        lines += ["", "  length (nt): " + ", ".join(f"{name} {value:,.0f}" for name, value in quantiles.items())]
+    lines += ["", "  columns: " + ", ".join(store.plain_columns), ""]
+    rows = [(e["column"], e["encoder"], e["pooling"], e["width"], f"{e['vectors']:,}") for e in embeddings]
+    lines.append(
+        table(rows, ("embedding", "encoder", "pooling", "width", "vectors"), [3, 4])
+        if rows
+        else f"  no embeddings yet: ribospace embed {collection} --model kmer4"
+    )
+    say(as_json, answer, *lines)
+
+
+def export(
+    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    out: Annotated[Path, typer.Option("--out", help="A file ending in .fasta, .parquet or .h5ad.")],
+    where: Annotated[str | None, typer.Option(help="An SQL condition, such as \"rna_type = 'tRNA'\".")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write molecules (and, in .parquet and .h5ad, embeddings) for other programs."""
+    from ribospace.collection.export import export as write
+
+    rows = write(Collection.open(collection), out, where)
+    say(as_json, {"written": rows, "file": str(out)}, f"Wrote {rows:,} molecules to {out}")
+
+
+def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Iterator[pa.RecordBatch]:
+    """Records of a file by its ending; see `import_`."""
+    from ribospace.sources.fasta import read_fasta
+    from ribospace.sources.tables import read_parquet, read_tsv
+
+    gaps: Any = "strip" if strip_gaps else "refuse"
+    lower = name.lower()
+    if lower.endswith((".tsv", ".tsv.gz")):
+        return read_tsv(name, gaps=gaps)
+    if lower.endswith((".parquet", ".pq")):
+        return read_parquet(name, gaps=gaps)
+    return read_fasta(name, gaps=gaps, header=header)  # type: ignore[arg-type]
+
+
+def _read(name: str, strip_gaps: bool, header: str) -> Iterator[pa.RecordBatch]:
+    if not _is_built_in(name):
+        return read_file(name, strip_gaps=strip_gaps, header=header)
+    from ribospace.sources.ribosome import read_ribosome
+    from ribospace.sources.sample import read_sample
+
+    return read_sample() if name == "sample" else read_ribosome()
+
+
+def _is_built_in(name: str) -> bool:
+    return name in BUILT_IN and not Path(name).exists()
+
+
+def _identity(name: str) -> list[Any]:
+    """What tells that a file is the same as before."""
+    if _is_built_in(name):
+        return [name]
+    said = Path(name).stat()
+    return [str(Path(name).resolve()), said.st_size, said.st_mtime_ns]
+
+
+def _append(to: Path, batches: Iterable[pa.RecordBatch], duplicates: str, run: str | None) -> dict[str, Any]:
+    _one_of("--duplicates", duplicates, ("refuse", "keep-first"))
+    store = Collection.open_or_create(to)
+    result = store.append(batches, duplicates=duplicates, run=run)  # type: ignore[arg-type]
+    return {
+        "collection": str(to),
+        "added": result.added,
+        "skipped_duplicates": result.skipped,
+        "already_there_from_an_interrupted_run": result.resumed,
+        "molecules": len(store),
+    }
+
+
+def _said(as_json: bool, answer: dict[str, Any], what: str) -> None:
+    lines = [f"Added {answer['added']:,} molecules {what} to {answer['collection']}, which now holds {answer['molecules']:,}"]
+    if answer["skipped_duplicates"]:
+        lines.append(f"Left out {answer['skipped_duplicates']:,} whose id was there already")
+    if answer["already_there_from_an_interrupted_run"]:
+        lines.append(f"{answer['already_there_from_an_interrupted_run']:,} were there from a run that was broken off")
+    say(as_json, answer, *lines)
+
+
+def _counted(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for batch in batches:
+        done += batch.num_rows
+        progress(done, None)
+        yield batch
+
+
+def _summary(store: Collection) -> tuple[dict[str, int], np.ndarray[Any, Any]]:
+    lengths, types = [], []
+    for batch in store.read(["length", "rna_type"], batch_rows=65_536):
+        lengths.append(batch.column("length").to_numpy())
+        types.append(pa.table({"rna_type": batch.column("rna_type")}).group_by("rna_type").aggregate([([], "count_all")]))
+    if not types:
+        return {}, np.array([], dtype=np.int32)
+    counts = pa.concat_tables(types).group_by("rna_type").aggregate([("count_all", "sum")])
+    counts = counts.take(pc.sort_indices(counts, [("count_all_sum", "descending"), ("rna_type", "ascending")]))
+    named = zip(counts["rna_type"].to_pylist(), counts["count_all_sum"].to_pylist(), strict=True)
+    return {name or "": count for name, count in named}, np.concatenate(lengths)
+
+
+def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+    known = list(known)
+    if value not in known:
+        raise UserError(f"{what} cannot be {value!r}. {nearest(value, known)}")

@@ -1,0 +1,3 @@
+"""demo"""
+def demo() -> None:
+    """Demo."""

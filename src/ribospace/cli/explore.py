@@ -1,0 +1,192 @@
+"""Commands that look at a space: search, map."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import typer
+
+from ribospace.alphabet import tokenize
+from ribospace.cli.learn import Pool
+from ribospace.cli.output import Json, say, table
+from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.encoders import Encoder, find_encoder
+from ribospace.errors import UserError
+from ribospace.files import versions, written_whole
+from ribospace.records import clean
+
+Model = Annotated[str, typer.Option("--model", help="An embedding of the collection, the encoder's name or its folder.")]
+
+IMAGES = (".png", ".pdf", ".svg")
+
+
+def search(
+    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    model: Model,
+    query: Annotated[str, typer.Option("--query", help="A molecule's id, or a sequence.")],
+    k: Annotated[int, typer.Option("-k", help="How many neighbours.", min=1)] = 10,
+    where: Annotated[str | None, typer.Option(help="An SQL condition on the neighbours.")] = None,
+    pool: Pool = "mean",
+    indexed: Annotated[
+        bool, typer.Option("--indexed", help="Use an index (built the first time): fast on millions, not quite exact.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the molecules nearest to one, by cosine distance; the query itself is left out."""
+    store = Collection.open(collection)
+    info = find_column(store, model, pool)
+    vector, asked = _query_vector(store, info, model, query)
+    if indexed and not store.has_index(info.column):
+        store.build_index(info.column)
+    found = store.neighbours(info.column, vector, k + 1, exact=not indexed, where=where)
+    rows = [
+        {**record, "distance": round(float(distance), 6)}
+        for record, distance in zip(found.records.to_pylist(), found.distances, strict=True)
+        if record["id"] != asked
+    ][:k]
+    lines = [(n, f"{r['distance']:.4f}", r["id"], r["rna_type"] or "", r["length"], (r["description"] or "")[:60]) for n, r in enumerate(rows, 1)]  # fmt: skip
+    title = f"{len(rows)} nearest to {query if len(query) <= 40 else query[:39] + '…'} by {info.column}"
+    say(
+        as_json,
+        {"query": query, "embedding": info.column, "exact": not indexed, "neighbours": rows},
+        title,
+        table(lines, ("", "distance", "id", "rna_type", "nt", "description"), [0, 1, 4]),
+    )
+
+
+def map_(
+    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html).")],
+    method: Annotated[str, typer.Option(help="umap, pca or tsne.")] = "umap",
+    dims: Annotated[int, typer.Option(help="2 or 3.")] = 2,
+    where: Annotated[str | None, typer.Option(help="An SQL condition: which molecules are shown.")] = None,
+    fit: Annotated[
+        str | None, typer.Option(help="An SQL condition: which molecules the projection is fitted on (the basis).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed, the same map.")] = 0,
+    pool: Pool = "mean",
+    as_json: Json = False,
+) -> None:
+    """Draw molecules in two or three dimensions, coloured by type and by length.
+
+    Beside the figure stand its points, FILE.points.tsv, with what made them in the first line.
+    """
+    if out.suffix not in (*IMAGES, ".html"):
+        raise UserError(f"{out} ends in none of {', '.join((*IMAGES, '.html'))}: the ending says what to draw.")
+    store = Collection.open(collection)
+    info = find_column(store, model, pool)
+    records, coordinates = project(store, info.column, method, dims, seed, where, fit)
+    said = {
+        "collection": str(collection), "embedding": info.column, "encoder": info.encoder, "revision": info.revision,
+        "method": method, "dims": dims, "seed": seed, "where": where, "fit": fit, "molecules": len(records),
+        "versions": versions("umap-learn", "openTSNE", "scikit-learn"),
+    }  # fmt: skip
+    title = f"{len(records):,} molecules of {collection.resolve().name} by {info.column}"
+    points = write_map(out, records, coordinates, title, method, said)
+    missing = store.count(f"({where or 'true'}) AND `{info.column}` IS NULL")
+    say(
+        as_json,
+        {**said, "file": str(out), "points": str(points)},
+        f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}",
+        *([f"{missing:,} molecules have no vector: ribospace embed {collection} --model {model}"] if missing else []),
+    )
+
+
+def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
+    """The embedding column that a user means by its name, by its encoder's name or by its encoder's folder."""
+    known = store.embeddings
+    if model in known:
+        return known[model]
+    if Path(model).is_dir():
+        encoder = find_encoder(model, pool)
+        same = [i for i in known.values() if i.encoder == encoder.name and i.pooling == encoder.pooling]
+        for info in same:
+            if info.revision == encoder.revision:
+                return info
+        if same:
+            raise UserError(
+                f"{store.path} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the model in "
+                f"{model} ({encoder.revision}). Renew them: ribospace embed {store.path} --model {model} --overwrite"
+            )
+        raise UserError(f"{store.path} has no vectors of {model}. Make them: ribospace embed {store.path} --model {model}")
+    named = [i for i in known.values() if i.encoder == model and i.pooling in (pool, "none", "given")]
+    return named[0] if named else store.require_embedding(model)
+
+
+def _query_vector(
+    store: Collection, info: EmbeddingInfo, model: str, query: str
+) -> tuple[npt.NDArray[np.float32], str | None]:
+    """The query's vector, and its id where it is a molecule of the collection."""
+    quoted = "'" + query.replace("'", "''") + "'"
+    if store.count(f"id = {quoted}"):
+        ids, vectors = store.embedding(info.column, f"id = {quoted}")
+        if not ids:
+            raise UserError(f"{query!r} has no vector yet: ribospace embed {store.path} --model {model}")
+        return vectors[0], query
+    try:
+        sequence = clean([query], names=["the query"])
+    except UserError as error:
+        raise UserError(f"{store.path} has no molecule with the id {query!r}, and it is no RNA sequence: {error}") from error
+    return _encoder_of(info, model).encode(tokenize(sequence))[0], None
+
+
+def _encoder_of(info: EmbeddingInfo, model: str) -> Encoder:
+    if info.pooling == "given":
+        raise UserError(f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id.")
+    named = Path(model).is_dir() or not info.location
+    encoder = find_encoder(model if Path(model).is_dir() else (info.encoder if named else info.location), info.pooling)
+    if encoder.revision != info.revision:
+        raise UserError(
+            f"The vectors {info.column!r} were made by revision {info.revision} of {info.encoder}, but the model there now "
+            f"is {encoder.revision}. Renew them: ribospace embed … --overwrite"
+        )
+    return encoder
+
+
+def project(
+    store: Collection, column: str, method: str, dims: int, seed: int, where: str | None, fit: str | None
+) -> tuple[pa.Table, npt.NDArray[np.float32]]:
+    """Records shown and their coordinates, the projection fitted on `fit` (or on what is shown)."""
+    from ribospace.analysis.projection import Projection
+
+    projection = Projection(method, dims, seed)
+    condition = f"({where}) AND `{column}` IS NOT NULL" if where else f"`{column}` IS NOT NULL"
+    records = store.table(["id", "rna_type", "length", "description"], condition)
+    _, vectors = store.embedding(column, where)
+    if not len(records):
+        raise UserError(f"No molecule to draw: none has a vector of {column!r}{f' where {where}' if where else ''}.")
+    if fit is None:
+        return records, projection.fit(vectors).coordinates
+    return records, projection.fit(store.embedding(column, fit)[1]).apply(vectors)
+
+
+def write_map(
+    out: Path, records: pa.Table, coordinates: npt.NDArray[np.float32], title: str, method: str, said: dict[str, Any]
+) -> Path:
+    """Write the figure or page, and its points beside it; give the points' path."""
+    from ribospace import plots
+
+    ids, labels = records["id"].to_pylist(), records["rna_type"].to_pylist()
+    lengths = records["length"].to_pylist()
+    axes = {"umap": "UMAP", "pca": "PC", "tsne": "t-SNE"}[method]
+    with written_whole(out) as beside:
+        if out.suffix == ".html":
+            texts = [text or "" for text in records["description"].to_pylist()]
+            page = plots.map_page(coordinates, ids, labels, lengths, texts, title, axes)
+            beside.write_text(page, encoding="utf-8")
+        else:
+            plots.map_figure(coordinates, labels, lengths, title, axes).savefig(beside)
+    points = out.with_suffix(".points.tsv")
+    with written_whole(points) as beside, open(beside, "w", encoding="utf-8") as file:
+        file.write(f"# {json.dumps(said)}\n" + "\t".join(["id", *"xyz"[: coordinates.shape[1]], "rna_type", "length"]) + "\n")
+        for one, place, label, length in zip(ids, coordinates.tolist(), labels, lengths, strict=True):
+            file.write("\t".join([one, *(f"{x:.5f}" for x in place), label or "", str(length)]) + "\n")
+    return points
+
+

@@ -1,0 +1,75 @@
+"""What a command says: a few lines for a person, or one JSON object for a machine; progress goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from ribospace.progress import Progress
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on standard output.")]
+
+QUIET_SECONDS = 10.0
+
+
+def say(as_json: bool, answer: Mapping[str, Any], *lines: str) -> None:
+    """Print the lines, or the answer as JSON."""
+    if as_json:
+        print(json.dumps(answer, default=str))
+    else:
+        for line in lines:
+            print(line)
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str], right: Sequence[int] = ()) -> str:
+    """Rows as aligned text; the columns in `right` are numbers."""
+    cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+@contextmanager
+def progress_bar(what: str, unit: str = "molecules") -> Iterator[Progress]:
+    """Show progress on stderr: a bar on a terminal, else a line every ten seconds."""
+    if not sys.stderr.isatty():
+        yield _Lines(what, unit)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    console = Console(stderr=True)
+    with Bar(SpinnerColumn(), *columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, note=unit)
+
+        def report(done: int, total: int | None, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note or unit)
+
+        yield report
+
+
+class _Lines:
+    """Progress for a log file."""
+
+    def __init__(self, what: str, unit: str) -> None:
+        self.what, self.unit, self.last = what, unit, time.monotonic()
+
+    def __call__(self, done: int, total: int | None, note: str = "") -> None:
+        if time.monotonic() - self.last > QUIET_SECONDS:
+            self.last = time.monotonic()
+            of = f" of {total:,}" if total is not None else ""
+            print(f"{self.what}: {done:,}{of} {self.unit} {note}".rstrip(), file=sys.stderr, flush=True)

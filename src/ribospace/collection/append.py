@@ -1,0 +1,266 @@
+"""Appending molecules: batch by batch, each committed; no id twice; a killed run is finished by running it again.
+
+Before its first batch a named run writes a journal beside the table: its name, and the version and the number of
+molecules it began with. Batches are committed in order, so after a kill the molecules past that number are exactly
+those the run had accepted so far; run again, it accepts the same ones in the same order and writes from there on.
+A run that fails, by a bad record or a full disk, takes back what it had committed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from ribospace.collection.store import Collection, Duplicates
+from ribospace.errors import UserError, is_disk_full
+from ribospace.files import cannot_write, written_whole
+from ribospace.records import place_of
+
+COMMIT_ROWS = 131_072
+COMMIT_BYTES = 256 << 20
+
+_RESERVED = ("_distance", "_rowid", "_rowaddr", "_score", "_relevance_score")
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What an append did.
+
+    Attributes
+    ----------
+    added
+        Molecules that are new in the collection.
+    skipped
+        Duplicates left out (with duplicates="keep-first").
+    resumed
+        Molecules that a killed run of the same name had already brought in.
+    """
+
+    added: int
+    skipped: int
+    resumed: int
+
+
+def append(
+    collection: Collection, batches: Iterable[pa.RecordBatch], *, duplicates: Duplicates, run: str | None
+) -> Appended:
+    """Append record batches to a collection.
+
+    Parameters
+    ----------
+    collection
+        Where to.
+    batches
+        As `ribospace.records.record_batch` makes them. New columns are added, null in the molecules before.
+    duplicates
+        What to do with an id that is there already or comes twice: refuse all, or keep the first.
+    run
+        A name of the whole append that is the same when it is run again (such as the command and its files' sizes
+        and dates): then a killed run is finished by the next of that name. None: not resumable.
+
+    Returns
+    -------
+    Appended
+
+    Raises
+    ------
+    UserError
+        For a duplicate id, a column that does not fit, or a full disk; the collection is then as it was before.
+    """
+    with collection.writing():
+        journal = _Journal(collection.path / "import.json")
+        start = journal.resume(run) if run is not None else None
+        if start is None:
+            start = _Start(collection.lance().version, len(collection))
+            journal.begin(run, start)
+        try:
+            result = _append(collection, batches, duplicates, start)
+        except (UserError, OSError, RuntimeError) as error:
+            _take_back(collection, start)
+            journal.end()
+            if start.rows == 0 and start.version == 1:
+                shutil.rmtree(collection.path, ignore_errors=True)
+            if isinstance(error, UserError) or not is_disk_full(error):
+                raise
+            raise cannot_write(collection.path, error) from error
+        journal.end()
+        return result
+
+
+def _append(collection: Collection, batches: Iterable[pa.RecordBatch], duplicates: Duplicates, start: _Start) -> Appended:
+    done = len(collection) - start.rows
+    stored, seen = _IdIndex(), _IdIndex()
+    if start.rows:
+        before = lance.dataset(collection.lance().uri, version=start.version)
+        for batch in before.scanner(columns=["id"]).to_batches():
+            stored.add(batch.column("id"))
+    accepted, skipped = 0, 0
+
+    def new_ones() -> Iterator[pa.RecordBatch]:
+        nonlocal accepted, skipped
+        for batch in batches:
+            known, twice = stored.contains(batch.column("id")), ~seen.add(batch.column("id"))
+            old = known | twice
+            if old.any():
+                if duplicates == "refuse":
+                    _refuse(batch, int(np.argmax(old)), bool(known[np.argmax(old)]))
+                skipped += int(old.sum())
+                batch = batch.filter(pa.array(~old))
+            ahead = min(max(done - accepted, 0), batch.num_rows)
+            accepted += batch.num_rows
+            if ahead < batch.num_rows:
+                yield batch.slice(ahead)
+
+    for table in _commits(new_ones()):
+        _write(collection, table)
+    return Appended(accepted - min(done, accepted), skipped, min(done, accepted))
+
+
+def _refuse(batch: pa.RecordBatch, row: int, known: bool) -> None:
+    where = "is already in the collection" if known else "has come before in the input"
+    raise UserError(
+        f"{place_of(batch, row)}: this id {where}. Rename it, or add --duplicates keep-first to leave the later one out."
+    )
+
+
+def _commits(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Gather small batches until a commit is worth its while; columns must agree within one."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        full = sum(b.num_rows for b in waiting) + batch.num_rows > COMMIT_ROWS
+        heavy = sum(b.nbytes for b in waiting) + batch.nbytes > COMMIT_BYTES
+        if waiting and (full or heavy or not batch.schema.equals(waiting[0].schema)):
+            yield waiting
+            waiting = []
+        waiting.append(batch)
+    if waiting:
+        yield waiting
+
+
+def _write(collection: Collection, batches: list[pa.RecordBatch]) -> None:
+    table = pa.Table.from_batches(batches)
+    for field in table.schema:
+        _fit_column(collection, field)
+    schema = collection.schema
+    columns = []
+    for field in schema:
+        if field.name not in table.schema.names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        try:
+            columns.append(table[field.name].cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise UserError(
+                f"Column {field.name!r} is {field.type} in {collection.path}, but {table[field.name].type} in the input: "
+                f"{str(error).splitlines()[0]}. Rename or convert it."
+            ) from error
+    collection._table.add(pa.Table.from_arrays(columns, schema=schema))
+
+
+def _fit_column(collection: Collection, field: pa.Field) -> None:
+    """Add a column that the collection does not have yet; refuse one that can never be one."""
+    if "." in field.name or field.name in _RESERVED or not field.name:
+        raise UserError(f"A column cannot be named {field.name!r}. Rename it in the input.")
+    if field.name not in collection.schema.names:
+        kind = pa.string() if pa.types.is_null(field.type) else field.type
+        collection._table.add_columns(pa.field(field.name, kind, metadata=field.metadata))
+    there = collection.schema.field(field.name).type
+    if pa.types.is_fixed_size_list(there) and there.list_size != getattr(field.type, "list_size", there.list_size):
+        raise UserError(
+            f"The embedding {field.name!r} has width {there.list_size} in {collection.path}, {field.type.list_size} in the "
+            "input. Rename it."
+        )
+
+
+def _take_back(collection: Collection, start: _Start) -> None:
+    try:
+        if collection.lance().version > start.version:
+            collection._table.restore(start.version)
+        collection.tidy()
+    except (OSError, RuntimeError, ValueError):
+        return  # the journal stays out of it: nothing more can be written to a disk that takes nothing
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Version and number of molecules that a run began with."""
+
+    version: int
+    rows: int
+
+
+class _Journal:
+    """One line beside the table: which named run is under way, and where it began."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def resume(self, run: str) -> _Start | None:
+        """Where a killed run of this name began, if there was one."""
+        if not self.path.exists():
+            return None
+        said: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        return _Start(said["version"], said["rows"]) if said["run"] == run else None
+
+    def begin(self, run: str | None, start: _Start) -> None:
+        self.end()
+        if run is not None:
+            with written_whole(self.path) as beside:
+                beside.write_text(json.dumps({"run": run, "version": start.version, "rows": start.rows}), encoding="utf-8")
+
+    def end(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class _IdIndex:
+    """A set of ids as sorted 128-bit hashes: 16 bytes an id, whatever its length."""
+
+    def __init__(self) -> None:
+        self._runs: list[npt.NDArray[np.uint64]] = []  # each (2, n), sorted by its first row
+
+    def contains(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """(n,) whether each id is in the set."""
+        hashes = _hashes(ids)
+        order = np.argsort(hashes[0])
+        found = np.empty(len(order), dtype=bool)
+        found[order] = self._contains(hashes[:, order])
+        return found
+
+    def _contains(self, ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        found = np.zeros(ordered.shape[1], dtype=bool)
+        for run in self._runs:
+            at = np.minimum(np.searchsorted(run[0], ordered[0]), run.shape[1] - 1)
+            found |= (run[:, at] == ordered).all(axis=0)
+        return found
+
+    def add(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Put ids in; (n,) whether each was new, also against those before it in `ids`."""
+        hashes = _hashes(ids)
+        order = np.argsort(hashes[0], kind="stable")
+        ordered = hashes[:, order]
+        fresh = ~self._contains(ordered)
+        fresh[1:] &= ~(ordered[:, 1:] == ordered[:, :-1]).all(axis=0)
+        if fresh.any():
+            self._runs.append(ordered[:, fresh])
+        while len(self._runs) > 1 and self._runs[-2].shape[1] < 2 * self._runs[-1].shape[1]:
+            both = np.concatenate([self._runs.pop(), self._runs.pop()], axis=1)
+            self._runs.append(both[:, np.argsort(both[0], kind="stable")])
+        new = np.empty(len(order), dtype=bool)
+        new[order] = fresh
+        return new
+
+
+def _hashes(ids: pa.Array) -> npt.NDArray[np.uint64]:
+    """(2, n) two independent 64-bit hashes of each id."""
+    series = pl.Series(pl.from_arrow(ids))
+    return np.stack([series.hash(seed=11).to_numpy(), series.hash(seed=1117).to_numpy()])

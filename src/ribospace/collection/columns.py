@@ -1,0 +1,127 @@
+"""Embedding columns: begun as nulls, filled fragment by fragment, so that what is null is what is left to do.
+
+A vector is written by its row, each write one commit; a killed run loses what it had not written yet and no more, and
+molecules that come later are null until the same run is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import lance
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ribospace.collection.store import Collection, EmbeddingInfo
+from ribospace.errors import UserError, is_disk_full
+from ribospace.files import cannot_write
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Molecules of one fragment that have no vector yet.
+
+    Attributes
+    ----------
+    fragment
+        The fragment's number.
+    rows
+        (n,) uint64, Lance row ids.
+    sequences
+        (n,) their sequences.
+    """
+
+    fragment: int
+    rows: npt.NDArray[np.uint64]
+    sequences: pa.StringArray
+
+
+def begin_embedding(collection: Collection, info: EmbeddingInfo, *, half: bool = False, overwrite: bool = False) -> None:
+    """Make an embedding column of nulls, or go on with the one that is there.
+
+    Parameters
+    ----------
+    collection, info
+        Where, and what the column will say of itself.
+    half
+        Store float16 in place of float32.
+    overwrite
+        Drop a column of the same name that another encoder made.
+
+    Raises
+    ------
+    UserError
+        If a column of that name is no embedding, or was made by another encoder, revision or pooling.
+    """
+    there = collection.embeddings.get(info.column)
+    if there is None and info.column in collection.schema.names:
+        raise UserError(f"{info.column!r} is a column of {collection.path} already. Choose another with --column NAME.")
+    if there is not None:
+        same = ("encoder", "revision", "pooling", "width")
+        if all(getattr(there, name) == getattr(info, name) for name in same):
+            return
+        if not overwrite:
+            raise UserError(
+                f"The embedding {info.column!r} was made by {there.encoder} (revision {there.revision or 'unknown'}, "
+                f"{there.pooling}, width {there.width}), not by this {info.encoder} (revision {info.revision}, "
+                f"{info.pooling}, width {info.width}). Choose --column NAME, or --overwrite."
+            )
+        collection.drop_column(info.column)
+    kind = pa.list_(pa.float16() if half else pa.float32(), info.width)
+    collection._table.add_columns(pa.field(info.column, kind, metadata=info.metadata()))
+
+
+def left_to_embed(collection: Collection, column: str, rows: int = 16_384) -> Iterator[Piece]:
+    """Give the molecules without a vector, fragment after fragment, at most `rows` at a time."""
+    dataset = collection.lance()
+    for number in [fragment.fragment_id for fragment in dataset.get_fragments()]:
+        scanner = dataset.get_fragment(number).scanner(
+            columns=["sequence"], filter=f"`{column}` IS NULL", with_row_id=True, batch_size=rows
+        )
+        for batch in scanner.to_batches():
+            if batch.num_rows:
+                yield Piece(number, batch.column("_rowid").to_numpy(), batch.column("sequence"))
+
+
+def write_vectors(
+    collection: Collection,
+    column: str,
+    fragment: int,
+    rows: npt.NDArray[np.uint64],
+    vectors: npt.NDArray[np.float32],
+) -> None:
+    """Write vectors into rows of one fragment: one commit.
+
+    Parameters
+    ----------
+    collection, column, fragment, rows
+        As `left_to_embed` gives them.
+    vectors
+        (n, width) float32.
+
+    Raises
+    ------
+    UserError
+        If the disk is full, or a vector is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        raise UserError(f"The encoder of {column!r} gave NaN or infinity for a molecule. Its weights may be damaged.")
+    kind = collection.schema.field(column).type
+    values = pa.array(np.ascontiguousarray(vectors).ravel()).cast(kind.value_type)
+    data = pa.table({"_rowid": rows, column: pa.FixedSizeListArray.from_arrays(values, kind.list_size)})
+    try:
+        dataset = collection.lance()
+        updated, fields = dataset.get_fragment(fragment).update_columns(data)
+        lance.LanceDataset.commit(
+            dataset.uri,
+            lance.LanceOperation.Update(
+                updated_fragments=[updated], fields_modified=fields, update_mode="rewrite_columns"
+            ),
+            read_version=dataset.version,
+        )
+    except (OSError, RuntimeError) as error:
+        if is_disk_full(error):
+            raise cannot_write(collection.path, error) from error
+        raise

@@ -1,0 +1,97 @@
+"""What other programs read: FASTA, Parquet, AnnData."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ribospace.collection.store import Collection, vectors_of
+from ribospace.errors import UserError
+from ribospace.files import written_whole
+
+FORMATS = (".fasta", ".fa", ".fna", ".parquet", ".h5ad")
+
+
+def export(collection: Collection, path: Path | str, where: str | None = None) -> int:
+    """Write a collection to a file; the ending says which kind.
+
+    Parameters
+    ----------
+    collection
+        What to write.
+    path
+        `.fasta` (also `.fa`, `.fna`): id, type and description in the header, sequences in U, lines of 80 letters.
+        `.parquet`: every column; embeddings as fixed-size lists, which `ribospace import` takes back.
+        `.h5ad`: AnnData with the records in obs (indexed by id) and each embedding in obsm, NaN where there is none.
+    where
+        An SQL condition on the molecules.
+
+    Returns
+    -------
+    int
+        Molecules written.
+
+    Raises
+    ------
+    UserError
+        For another ending, a condition that is not SQL, or a place that cannot be written.
+    """
+    path = Path(path)
+    writers = {".fasta": _fasta, ".fa": _fasta, ".fna": _fasta, ".parquet": _parquet, ".h5ad": _h5ad}
+    if path.suffix not in writers:
+        raise UserError(f"{path} ends in none of {', '.join(FORMATS)}: the ending says what to write.")
+    collection.count(where)
+    with written_whole(path) as beside:
+        return writers[path.suffix](collection, beside, where)
+
+
+def _fasta(collection: Collection, path: Path, where: str | None) -> int:
+    rows = 0
+    with open(path, "w", encoding="utf-8") as file:
+        for batch in collection.read(["id", "sequence", "rna_type", "description"], where):
+            for record in batch.to_pylist():
+                kind, text = record["rna_type"] or "", record["description"] or ""
+                header = text if text.split(" ")[0] == kind else f"{kind} {text}".strip()
+                letters = record["sequence"]
+                lines = [letters[start : start + 80] for start in range(0, len(letters), 80)]
+                file.write(f">{record['id']} {' '.join(header.split())}".rstrip() + "\n" + "\n".join(lines) + "\n")
+            rows += batch.num_rows
+        file.flush()
+        os.fsync(file.fileno())
+    return rows
+
+
+def _parquet(collection: Collection, path: Path, where: str | None) -> int:
+    rows, schema = 0, collection.schema
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in collection.read(schema.names, where):
+            writer.write_batch(batch.cast(schema))
+            rows += batch.num_rows
+    return rows
+
+
+def _h5ad(collection: Collection, path: Path, where: str | None) -> int:
+    import anndata
+
+    records = collection.table(where=where)
+    frame = records.drop_columns(["id"]).to_pandas()
+    frame.index = records["id"].to_pandas().astype(str)
+    frame.index.name = None
+    for name in frame.columns[frame.dtypes == object]:
+        frame[name] = frame[name].fillna("").astype(str)
+    obsm = {}
+    for name, info in collection.embeddings.items():
+        column = collection.table([name], where)[name]
+        matrix = np.full((len(column), info.width), np.nan, dtype=np.float32)
+        valid = column.is_valid().to_numpy()
+        matrix[valid] = vectors_of(column.drop_null(), info.width)
+        obsm[name] = matrix
+    data = anndata.AnnData(obs=frame, obsm=obsm)
+    data.uns["ribospace"] = {name: info.metadata() for name, info in collection.embeddings.items()}
+    data.write_h5ad(path)
+    return records.num_rows
+
+

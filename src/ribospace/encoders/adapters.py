@@ -1,0 +1,68 @@
+"""Trained models as encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ribospace.alphabet import PAD, Tokens
+from ribospace.batching import cut_windows, token_budget_batches
+from ribospace.encoders.base import Encoder
+from ribospace.errors import UserError, nearest
+from ribospace.models import checkpoint
+from ribospace.models.device import pick_device
+
+POOLINGS = ("mean", "first")
+TOKEN_BUDGET = 8192
+
+
+class AutoencoderEncoder(Encoder):
+    """The encoder half of a trained autoencoder, in fp32.
+
+    A molecule longer than the model's window is cut into windows that overlap by a quarter; their vectors are averaged,
+    weighted by length. Batches are made longest first, of like length, under a token budget.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    pooling
+        "mean" over nucleotides (never START, END or padding), or the "first" token, START.
+    """
+
+    def __init__(self, folder: Path | str, pooling: str = "mean") -> None:
+        if pooling not in POOLINGS:
+            raise UserError(f"Unknown pooling {pooling!r}. {nearest(pooling, POOLINGS)}")
+        found = checkpoint.load(folder)
+        self.device = pick_device()
+        self.model = found.model.to(self.device)
+        self.name, self.revision, self.pooling = found.name, found.revision, pooling
+        self.width, self.location = found.model.config.width, str(Path(folder).resolve())
+
+    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """(n) molecules → (n, width) float32; see `Encoder.encode`."""
+        window = self.model.config.window
+        windows, molecule = cut_windows(tokens, window, window // 4)
+        vectors = np.empty((len(windows), self.width), dtype=np.float32)
+        for rows in token_budget_batches(windows.lengths + 2, TOKEN_BUDGET):
+            batch = torch.from_numpy(windows.padded(rows)).long().to(self.device)
+            vectors[rows] = self._pooled(batch).cpu().numpy()
+        if len(windows) == len(tokens):
+            return vectors
+        weights = windows.lengths.astype(np.float64)
+        sums = np.zeros((len(tokens), self.width))
+        np.add.at(sums, molecule, vectors * weights[:, None])
+        return (sums / np.bincount(molecule, weights)[:, None]).astype(np.float32)
+
+    @torch.inference_mode()
+    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:
+        embedded = self.model.encode(batch)
+        if self.pooling == "first":
+            return embedded[:, 0]
+        position = torch.arange(batch.shape[1], device=batch.device)
+        length = (batch != PAD).sum(dim=1, keepdim=True) - 2
+        nucleotide = ((position >= 1) & (position <= length)).to(embedded.dtype)
+        return torch.einsum("bl,bld->bd", nucleotide, embedded) / length

@@ -1,0 +1,54 @@
+"""The interface of an encoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+
+from ribospace.alphabet import Tokens
+
+
+class Encoder(ABC):
+    """Turns molecules into vectors, each from the molecule alone.
+
+    Attributes
+    ----------
+    name
+        What it is called, and by default its column in a collection.
+    revision
+        Changes when its vectors would: a hash of the weights, or the version of the method.
+    pooling
+        How token embeddings become one vector, or "none" where there are no tokens.
+    width
+        Numbers in a vector.
+    location
+        The folder it was read from, or "".
+    """
+
+    name: str
+    revision: str
+    pooling: str
+    width: int
+    location: str = ""
+
+    @property
+    def column(self) -> str:
+        """Name of its embedding column, unless the user chooses another."""
+        return self.name if self.pooling in ("none", "mean") else f"{self.name}_{self.pooling}"
+
+    @abstractmethod
+    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """Embed molecules.
+
+        Parameters
+        ----------
+        tokens
+            (n) molecules of any length, in any order.
+
+        Returns
+        -------
+        ndarray
+            (n, width) float32; a row does not depend on the other rows.
+        """

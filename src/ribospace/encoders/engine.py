@@ -1,0 +1,133 @@
+"""The engine: molecules stream through an encoder in constant memory, into a collection or a file.
+
+Molecules are read in pieces; within a piece the encoder sorts them by length. A collection's vectors are written by
+fragment, at the latest every half minute, each write one commit: a run that was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ribospace.alphabet import tokenize
+from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.collection.columns import begin_embedding, left_to_embed, write_vectors
+from ribospace.encoders.base import Encoder
+from ribospace.progress import Progress, silent
+
+WRITE_SECONDS = 30.0
+WRITE_BYTES = 128 << 20
+PIECE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a run did: molecules embedded now, molecules that had a vector before, and how fast."""
+
+    column: str
+    embedded: int
+    before: int
+    molecules_per_second: float
+
+
+def embed_collection(
+    collection: Collection,
+    encoder: Encoder,
+    *,
+    column: str | None = None,
+    half: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Embedded:
+    """Embed all molecules of a collection that have no vector in the encoder's column yet.
+
+    Parameters
+    ----------
+    collection, encoder
+        What to embed, and with what.
+    column
+        Name of the embedding; the encoder's by default.
+    half
+        Store float16.
+    overwrite
+        Replace a column of this name that another encoder made.
+    progress
+        Told after every piece.
+
+    Returns
+    -------
+    Embedded
+    """
+    name = column or encoder.column
+    info = EmbeddingInfo(name, encoder.name, encoder.revision, encoder.pooling, encoder.width, encoder.location)
+    with collection.writing():
+        begin_embedding(collection, info, half=half, overwrite=overwrite)
+        total = collection.count(f"`{name}` IS NULL")
+        before, done, began = len(collection) - total, 0, time.perf_counter()
+        progress(0, total)
+        waiting = _Waiting(collection, name)
+        piece_rows = max(256, min(16_384, PIECE_BYTES // (4 * encoder.width)))
+        for piece in left_to_embed(collection, name, piece_rows):
+            vectors = encoder.encode(tokenize(piece.sequences))
+            waiting.add(piece.fragment, piece.rows, vectors)
+            done += len(vectors)
+            progress(done, total)
+        waiting.write()
+        if done:
+            collection.tidy()
+    return Embedded(name, done, before, round(done / max(time.perf_counter() - began, 1e-9), 1))
+
+
+@dataclass
+class _Waiting:
+    """Vectors of one fragment, not written yet."""
+
+    collection: Collection
+    column: str
+    fragment: int = -1
+    rows: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    vectors: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    def add(self, fragment: int, rows: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float32]) -> None:
+        if fragment != self.fragment:
+            self.write()
+        self.fragment = fragment
+        self.rows.append(rows)
+        self.vectors.append(vectors)
+        size = sum(one.nbytes for one in self.vectors)
+        if size > WRITE_BYTES or time.monotonic() - self.since > WRITE_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        if self.rows:
+            rows, vectors = np.concatenate(self.rows), np.concatenate(self.vectors)
+            write_vectors(self.collection, self.column, self.fragment, rows, vectors)
+        self.rows, self.vectors, self.since = [], [], time.monotonic()
+
+
+def embed_records(
+    batches: Iterable[pa.RecordBatch], encoder: Encoder, progress: Progress = silent
+) -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.float32]]]:
+    """Embed records that are in no collection, batch by batch, in their order.
+
+    Yields
+    ------
+    batch : pa.RecordBatch
+        (n rows) as it came, in slices where it was large.
+    vectors : ndarray
+        (n, width) float32.
+    """
+    done = 0
+    rows = max(256, min(16_384, PIECE_BYTES // (4 * encoder.width)))
+    for batch in batches:
+        for start in range(0, batch.num_rows, rows):
+            part = batch.slice(start, rows)
+            yield part, encoder.encode(tokenize(part.column("sequence")))
+            done += part.num_rows
+            progress(done, None)

@@ -1,0 +1,113 @@
+"""Vectors of molecules that are in no collection, written to a file: .npy with its ids, Parquet, AnnData."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ribospace.encoders.base import Encoder
+from ribospace.encoders.engine import embed_records
+from ribospace.errors import UserError
+from ribospace.files import written_whole
+from ribospace.progress import Progress, silent
+
+FORMATS = (".parquet", ".npy", ".h5ad")
+
+
+def embed_to_file(
+    batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path | str, progress: Progress = silent
+) -> int:
+    """Embed records and write their vectors, in the records' order.
+
+    Parameters
+    ----------
+    batches
+        Records; those that a file brings without an embedding of the encoder's name.
+    encoder
+        With what.
+    path
+        `.parquet`: the record's columns and the embedding under the encoder's name. `.npy`: (n, width) float32, and
+        beside it the ids, one a line (`vectors.npy` has `vectors.ids.txt`). `.h5ad`: AnnData, held in memory.
+    progress
+        Told after every piece.
+
+    Returns
+    -------
+    int
+        Molecules written.
+
+    Raises
+    ------
+    UserError
+        For another ending, or a place that cannot be written.
+    """
+    path = Path(path)
+    writers = {".parquet": _parquet, ".npy": _npy, ".h5ad": _h5ad}
+    if path.suffix not in writers:
+        raise UserError(f"{path} ends in none of {', '.join(FORMATS)}: the ending says what to write.")
+    return writers[path.suffix](batches, encoder, path, progress)
+
+
+def ids_path(path: Path) -> Path:
+    """Where the ids of an .npy file stand."""
+    return path.with_suffix(".ids.txt")
+
+
+def _npy(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
+    """Stream rows behind a header whose length does not change when the number of rows is known."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (0, encoder.width)}
+    rows = 0
+    with written_whole(path) as beside, written_whole(ids_path(path)) as names:
+        with open(beside, "wb") as file, open(names, "w", encoding="utf-8") as ids:
+            np.lib.format.write_array_header_1_0(file, header)
+            begin = file.tell()
+            for batch, vectors in embed_records(batches, encoder, progress):
+                file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+                ids.writelines(f"{one}\n" for one in batch.column("id").to_pylist())
+                rows += len(vectors)
+            file.seek(0)
+            np.lib.format.write_array_header_1_0(file, header | {"shape": (rows, encoder.width)})
+            if file.tell() != begin:
+                raise ValueError("the header of the .npy file grew; its rows would be overwritten")
+    return rows
+
+
+def _parquet(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
+    said = {"encoder": encoder.name, "revision": encoder.revision, "pooling": encoder.pooling, "width": str(encoder.width)}
+    column = pa.field(encoder.column, pa.list_(pa.float32(), encoder.width), metadata=said)
+    rows, writer = 0, None
+    with written_whole(path) as beside:
+        try:
+            for batch, vectors in embed_records(batches, encoder, progress):
+                values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), encoder.width)
+                schema = pa.schema([*batch.schema, column])
+                writer = writer or pq.ParquetWriter(beside, schema)
+                table = pa.Table.from_arrays([*batch.columns, values], schema=schema)
+                writer.write_table(table.cast(writer.schema))
+                rows += len(vectors)
+        finally:
+            if writer is not None:
+                writer.close()
+    return rows
+
+
+def _h5ad(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
+    import anndata
+
+    parts = [
+        (batch.replace_schema_metadata(None), vectors) for batch, vectors in embed_records(batches, encoder, progress)
+    ]
+    frame = pa.Table.from_batches([batch for batch, _ in parts]).to_pandas()
+    frame.index = frame.pop("id").astype(str)
+    frame.index.name = None
+    for name in frame.columns[frame.dtypes == object]:
+        frame[name] = frame[name].fillna("").astype(str)
+    data = anndata.AnnData(obs=frame, obsm={encoder.column: np.concatenate([vectors for _, vectors in parts])})
+    data.uns["ribospace"] = {"encoder": encoder.name, "revision": encoder.revision, "pooling": encoder.pooling}
+    with written_whole(path) as beside:
+        data.write_h5ad(beside)
+    return len(frame)

@@ -1,0 +1,48 @@
+"""A user's mistake, said in one sentence: what, where, how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend.
+
+    The command line prints its text and leaves with code 2; a library user may catch it.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names a mistyped one resembles.
+
+    Parameters
+    ----------
+    name
+        What was typed.
+    known
+        The names that exist.
+
+    Returns
+    -------
+    str
+        A sentence to put behind an error message.
+
+    Examples
+    --------
+    >>> nearest("umpa", ["umap", "tsne"])
+    'Did you mean umap?'
+    >>> nearest("xyz", ["umap", "pca"])
+    'There are: pca, umap.'
+    """
+    options = sorted(set(known))
+    close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"There are: {', '.join(options)}." if options else "There are none yet."
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of Python or of a library written in Rust, says that the disk is full."""
+    text = str(error)
+    return getattr(error, "errno", None) in (28, 122) or "No space left on device" in text or "os error 28" in text

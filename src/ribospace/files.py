@@ -1,0 +1,104 @@
+"""Files that are written whole or not at all, and what they say of their making."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+from ribospace.errors import UserError, is_disk_full
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well it takes its place.
+
+    Parameters
+    ----------
+    path
+        The file (or folder) to write. Missing parent folders are made.
+
+    Yields
+    ------
+    Path
+        Where to write. It has the ending of `path`. If the block fails, nothing stays.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "a" / "b.txt"
+    >>> with written_whole(out) as beside:
+    ...     _ = beside.write_text("whole")
+    >>> out.read_text()
+    'whole'
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    beside = folder / path.name
+    try:
+        yield beside
+        if path.is_dir() and beside.is_dir():
+            os.replace(path, folder / "before")
+        os.replace(beside, path)
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(folder)) and not is_disk_full(error):
+            raise
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def cannot_write(path: Path, error: BaseException) -> UserError:
+    """Turn a failed write into one clear sentence."""
+    if is_disk_full(error):
+        return UserError(f"The disk is full: {path} was not written. Free some space and run the command again.")
+    reason = getattr(error, "strerror", None) or str(error)
+    return UserError(f"Cannot write {path}: {reason}. Choose a place that you may write to.")
+
+
+def existing_file(path: Path | str) -> Path:
+    """Return `path` if it is a file that can be opened, else say what is wrong with it."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Check the path; relative paths start at {Path.cwd()}.")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, not a file. Name a file in it.")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path} may not be read. Change its permissions (chmod +r) or copy it.")
+    return path
+
+
+def sha256(*paths: Path) -> str:
+    """SHA-256 of the files' bytes, one after the other, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python, Ribospace and the named packages, to be written beside a result."""
+    found = {"python": platform.python_version()}
+    for name in ("ribospace", *packages):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

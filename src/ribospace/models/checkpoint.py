@@ -1,0 +1,136 @@
+"""A model on disk: `model.safetensors` and `config.json` in one folder. No pickle is ever read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from ribospace.config import from_mapping
+from ribospace.errors import UserError
+from ribospace.files import sha256, versions, written_whole
+from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+
+FORMAT = 1
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model read from disk.
+
+    Attributes
+    ----------
+    model
+        In evaluation mode, on the processor, fp32.
+    name
+        What it is called where several are compared.
+    revision
+        First 12 digits of the SHA-256 of its weights and config.
+    path
+        Its folder.
+    about
+        What else config.json says: data, seed, versions, figures.
+    """
+
+    model: Autoencoder
+    name: str
+    revision: str
+    path: Path
+    about: dict[str, Any]
+
+
+def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any]) -> None:
+    """Write a model to a folder, whole or not at all.
+
+    Parameters
+    ----------
+    model
+        Its weights are stored in fp32.
+    folder
+        Where to; a model that is there is replaced.
+    name
+        What to call it.
+    about
+        Data, split, seed, figures: anything that JSON takes.
+    """
+    said = {
+        "format": FORMAT,
+        "model": "autoencoder",
+        "name": name,
+        "config": dataclasses.asdict(model.config),
+        "versions": versions("torch"),
+        **about,
+    }
+    tensors = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
+    with written_whole(Path(folder)) as beside:
+        beside.mkdir()
+        safetensors.torch.save_file(tensors, beside / WEIGHTS)
+        (beside / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def load(folder: Path | str) -> Checkpoint:
+    """Read a model from a folder.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no model, its files are damaged, or its config and weights disagree (the names are given).
+    """
+    folder = Path(folder)
+    said = _read_config(folder)
+    config = from_mapping(AutoencoderConfig, said["config"], str(folder / CONFIG))
+    try:
+        tensors = safetensors.torch.load_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no {WEIGHTS}. Train it again, or copy the whole folder.") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{folder / WEIGHTS} is damaged: {error}. Copy it again.") from error
+    with torch.device("meta"):
+        model = Autoencoder(config)
+    _require_same_shapes(folder, {key: tuple(value.shape) for key, value in model.state_dict().items()}, tensors)
+    model = Autoencoder(config)
+    model.load_state_dict(tensors)
+    about = {key: value for key, value in said.items() if key not in ("format", "model", "name", "config")}
+    revision = sha256(folder / WEIGHTS, folder / CONFIG)[:12]
+    return Checkpoint(model.eval(), str(said.get("name", folder.name)), revision, folder, about)
+
+
+def is_model(folder: Path | str) -> bool:
+    """Whether a folder looks as if it held a model."""
+    return (Path(folder) / CONFIG).is_file() or (Path(folder) / WEIGHTS).is_file()
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{folder} holds no model: it has no readable {CONFIG}. Name a folder that train wrote.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder / CONFIG} is not JSON: {error}. Copy it again.") from error
+    if not isinstance(said, dict) or said.get("model") != "autoencoder" or not isinstance(said.get("config"), dict):
+        raise UserError(f"{folder / CONFIG} is not the config of a Ribospace autoencoder.")
+    if said.get("format") != FORMAT:
+        raise UserError(f"{folder} has format {said.get('format')}, this Ribospace reads {FORMAT}. Update Ribospace.")
+    return said
+
+
+def _require_same_shapes(folder: Path, expected: dict[str, tuple[int, ...]], tensors: dict[str, torch.Tensor]) -> None:
+    found = {key: tuple(value.shape) for key, value in tensors.items()}
+    if found == expected:
+        return
+    wrong = [f"{key} missing" for key in expected if key not in found]
+    wrong += [f"{key} unexpected" for key in found if key not in expected]
+    wrong += [
+        f"{key} is {found[key]}, the config says {expected[key]}"
+        for key in expected
+        if key in found and found[key] != expected[key]
+    ]
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    raise UserError(f"The weights in {folder} do not fit its {CONFIG}: {'; '.join(wrong[:3])}{more}. Undo the change.")

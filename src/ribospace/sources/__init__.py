@@ -1,0 +1,1 @@
+"""Where molecules come from: each source is an iterator of record batches (see `ribospace.records`)."""

@@ -1,0 +1,139 @@
+"""FASTA (and FASTQ), plain, compressed or from standard input."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import dnaio
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ribospace.errors import UserError
+from ribospace.files import existing_file
+from ribospace.records import RNA_TYPES, Gaps, empty_strings_as_null, record_batch
+
+BATCH_RECORDS = 65_536
+BATCH_LETTERS = 64_000_000
+
+Header: TypeAlias = Literal["id", "rna_type"]
+
+_GZIP = b"\x1f\x8b"
+
+
+def read_fasta(
+    path: Path | str, *, gaps: Gaps = "refuse", header: Header = "id", batch_records: int = BATCH_RECORDS
+) -> Iterator[pa.RecordBatch]:
+    """Read records from a FASTA or FASTQ file in constant memory.
+
+    The header's first word is the id, the rest the description. Where the description begins with a type of the
+    INSDC vocabulary, as RNAcentral's often do (`>URS00027E4E40 pre_miRNA Myotis brandtii …`), it is the rna_type;
+    an id such as `URS000075A10E_9606` gives the taxid 9606.
+
+    Parameters
+    ----------
+    path
+        A file, also compressed with gzip, bzip2, xz or zstd; `-` is standard input (plain or gzip).
+    gaps
+        Refuse or strip `-` and `.`.
+    header
+        What a header's first word is. With "rna_type" (files whose headers are classes, such as nRC's) the ids
+        become file name and record number.
+    batch_records
+        Most records in a batch.
+
+    Yields
+    ------
+    pa.RecordBatch
+        Records, in the file's order.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, empty, not FASTA, cut off, or holds a record that is not RNA; it names the record.
+    """
+    name = "standard input" if str(path) == "-" else str(path)
+    stem = "stdin" if str(path) == "-" else Path(path).name.split(".")[0]
+    first = 1
+    for chunk in _chunks(path, name, batch_records):
+        words, rest = _split_first_word(pa.array([record.name for record in chunk], pa.string()))
+        if header == "id":
+            ids, columns = words, _described(rest, words)
+        else:
+            ids = pa.array([f"{stem}:{first + number}" for number in range(len(chunk))], pa.string())
+            columns = {"rna_type": empty_strings_as_null(words), "description": rest}
+        columns["source"] = name if name == "standard input" else Path(name).name
+        sequences = [record.sequence for record in chunk]
+        yield record_batch(ids, sequences, columns, gaps=gaps, origin=name, first=first)
+        first += len(chunk)
+    if first == 1:
+        raise UserError(f"{name} is empty: it holds no record. Give a FASTA file with at least one molecule.")
+
+
+def _split_first_word(texts: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
+    """First word and rest (null where there is none) of every text."""
+    parts = pc.extract_regex(texts, r"^(?P<word>\S*)\s*(?P<rest>.*)$")
+    return pc.struct_field(parts, "word"), empty_strings_as_null(pc.struct_field(parts, "rest"))
+
+
+def _described(descriptions: pa.StringArray, ids: pa.StringArray) -> dict[str, Any]:
+    words, _ = _split_first_word(descriptions.fill_null(""))
+    known = pc.is_in(words, pa.array(sorted(RNA_TYPES)))
+    columns: dict[str, Any] = {"description": descriptions, "rna_type": pc.if_else(known, words, None)}
+    taxids = pc.struct_field(pc.extract_regex(ids, r"^URS[0-9A-F]{10}_(?P<taxid>\d+)$"), 0)
+    if taxids.null_count < len(taxids):
+        columns["taxid"] = taxids
+    return columns
+
+
+def _chunks(path: Path | str, name: str, most: int) -> Iterator[list[dnaio.SequenceRecord]]:
+    """Lists of records, ended by count or by letters, with the reader's errors turned into sentences."""
+    done, chunk = 0, []
+    try:
+        with _open(path) as reader:
+            records = iter(reader)
+            while True:
+                chunk, letters, before = [], 0, -1
+                while len(chunk) < most and letters < BATCH_LETTERS and len(chunk) > before:
+                    before = len(chunk)
+                    chunk.extend(islice(records, min(most - before, 4096)))
+                    letters += sum(len(record.sequence) for record in chunk[before:])
+                if not chunk:
+                    return
+                yield chunk
+                done += len(chunk)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is a binary file, not FASTA: {error.reason} after record {done + len(chunk)}.") from error
+    except dnaio.FileFormatError as error:
+        raise UserError(_not_fasta(name, error)) from error
+    except (EOFError, OSError, zlib.error) as error:
+        reason = f"{name} cannot be read past record {done + len(chunk)}: {str(error).rstrip('.')}."
+        raise UserError(f"{reason} It seems cut off or damaged; fetch it again.") from error
+
+
+def _open(path: Path | str) -> Any:
+    if str(path) != "-":
+        path = existing_file(path)
+        with open(path, "rb") as file:
+            start = file.read(2)
+        if path.suffix == ".gz" and start not in (b"", _GZIP):
+            raise UserError(f"{path} is named .gz but is not gzip. Rename it without .gz, or compress it.")
+        return dnaio.open(path, open_threads=0)
+    stream: BinaryIO = sys.stdin.buffer
+    start = stream.peek(2)[:2] if isinstance(stream, io.BufferedReader) else b">"
+    if start == _GZIP:
+        stream = gzip.open(stream, "rb")  # type: ignore[assignment]
+    elif not start:
+        raise UserError("Standard input is empty. Pipe a FASTA file into it: ribospace … - < molecules.fasta")
+    return dnaio.open(stream)
+
+
+def _not_fasta(name: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0].rstrip(".")
+    return f"{name} is not a readable FASTA file: {reason}. A record is a line '>id description' and lines of letters."

@@ -1,0 +1,175 @@
+"""TSV and Parquet tables; a Parquet's numeric list columns are embeddings made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from ribospace.errors import UserError, nearest
+from ribospace.files import existing_file
+from ribospace.records import SCHEMA, Gaps, empty_strings_as_null, record_batch
+
+BATCH_RECORDS = 65_536
+
+_MADE_BY_US = ("id", "sequence", "length", "md5")
+
+
+def read_tsv(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBatch]:
+    """Read records from a tab-separated table with a header; the columns `id` and `sequence` must be there.
+
+    Parameters
+    ----------
+    path
+        The table, also gzipped. An empty cell means "not known". `taxid` is a number; every column that is not one of
+        the record's own comes in as text under its name.
+    gaps
+        Refuse or strip `-` and `.`.
+
+    Yields
+    ------
+    pa.RecordBatch
+        Records, in the file's order.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, empty, not a table, lacks a column, or holds a record that is not RNA.
+    """
+    path = existing_file(path)
+    try:
+        with pa.input_stream(path, compression="detect") as file:
+            header = file.read(1 << 20).split(b"\n", 1)[0].decode("utf-8").rstrip("\r").split("\t")
+        types = {name: pa.int32() if name == "taxid" else pa.string() for name in header}
+        _require(path, [name for name in header if name])
+        with pcsv.open_csv(
+            path,
+            parse_options=pcsv.ParseOptions(delimiter="\t", quote_char=False),
+            convert_options=pcsv.ConvertOptions(column_types=types, strings_can_be_null=False),
+        ) as reader:
+            yield from _records(path, reader, gaps)
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+        reason = str(error).splitlines()[0].removeprefix("CSV parse error: ").rstrip(".")
+        raise UserError(f"{path} is not a readable tab-separated table: {reason}.") from error
+
+
+def read_parquet(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBatch]:
+    """Read records, and embeddings made elsewhere, from a Parquet file; the columns `id` and `sequence` must be there.
+
+    Parameters
+    ----------
+    path
+        The file. Numeric list columns come in as embeddings, float32 (float16 stays), under their own names; other
+        columns as they are.
+    gaps
+        Refuse or strip `-` and `.`.
+
+    Yields
+    ------
+    pa.RecordBatch
+        Records, in the file's order; an embedding's field has the metadata `encoder` (its name), `pooling` (given)
+        and `width`.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, not Parquet, empty, lacks a column, holds a record that is not RNA, or an embedding
+        whose vectors differ in width.
+    """
+    path = existing_file(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            _require(path, file.schema_arrow.names)
+            yield from _records(path, file.iter_batches(BATCH_RECORDS), gaps)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0].rstrip('.')}.") from error
+
+
+def _require(path: Path, names: list[str]) -> None:
+    if not names:
+        raise UserError(f"{path} is empty. Its first line must name the columns: id, sequence, …")
+    for name in ("id", "sequence"):
+        if name not in names:
+            raise UserError(f"{path} has no column {name!r}. {nearest(name, names)} Name its columns as Ribospace does.")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UserError(f"{path} has two columns named {twice.pop()!r}. Rename one.")
+
+
+def _records(path: Path, tables: Any, gaps: Gaps) -> Iterator[pa.RecordBatch]:
+    first = 1
+    widths: dict[str, int] = {}
+    for table in tables:
+        if table.num_rows == 0:
+            continue
+        columns: dict[str, Any] = {"source": path.name}
+        for field, column in zip(table.schema, table.columns, strict=True):
+            if field.name in _MADE_BY_US:
+                continue
+            columns[field.name] = _plain(path, field.name, column, first, widths)
+        ids = pc.cast(table.column("id"), pa.string()).fill_null("")
+        sequences = pc.cast(table.column("sequence"), pa.string()).fill_null("")
+        batch = record_batch(ids, sequences, columns, gaps=gaps, origin=str(path), first=first)
+        yield _with_embedding_metadata(batch, table, widths)
+        first += table.num_rows
+    if first == 1:
+        raise UserError(f"{path} is empty: it holds no record. Give a table with at least one molecule.")
+
+
+def _plain(path: Path, name: str, column: pa.Array, first: int, widths: dict[str, int]) -> pa.Array:
+    """A column as a collection takes it: text, a number, or an embedding of one width."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        if not pa.types.is_integer(column.type.value_type) and not pa.types.is_floating(column.type.value_type):
+            raise UserError(f"{path}, column {name!r}: lists of {column.type.value_type} are not embeddings. Drop it.")
+        return _embedding(path, name, column, first, widths)
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_string(column.type):
+        return empty_strings_as_null(column)
+    kind = SCHEMA.field(name).type if name in SCHEMA.names else None
+    try:
+        return column if kind is None else column.cast(kind)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}, column {name!r}: {error}. It must be {kind}.") from error
+
+
+def _embedding(path: Path, name: str, column: Any, first: int, widths: dict[str, int]) -> pa.FixedSizeListArray:
+    if name in SCHEMA.names:
+        raise UserError(f"{path}, column {name!r} holds lists, but is a field of the record. Rename it.")
+    lengths = pc.list_value_length(column)
+    width = widths.setdefault(name, int(pc.max(lengths).as_py() or 0))
+    odd = np.flatnonzero(pc.fill_null(pc.not_equal(lengths, width), False).to_numpy(zero_copy_only=False))
+    if len(odd) or not width:
+        row = int(odd[0]) if len(odd) else 0
+        raise UserError(
+            f"{path}, record {first + row}, column {name!r}: its vector has {lengths[row]} numbers, others {width}. "
+            "An embedding has one width; pool token embeddings first."
+        )
+    kind = pa.float16() if column.type.value_type == pa.float16() else pa.float32()
+    values = column.flatten().cast(kind)
+    if not np.isfinite(values.fill_null(float("nan")).to_numpy(zero_copy_only=False)).all():
+        raise UserError(f"{path}, column {name!r}: a vector holds NaN or infinity. Take that molecule out.")
+    if column.null_count:
+        spread = np.zeros((len(column), width), dtype=kind.to_pandas_dtype())
+        spread[column.is_valid().to_numpy(zero_copy_only=False)] = values.to_numpy().reshape(-1, width)
+        return pa.FixedSizeListArray.from_arrays(pa.array(spread.ravel()), width, mask=column.is_null())
+    return pa.FixedSizeListArray.from_arrays(values, width)
+
+
+def _with_embedding_metadata(batch: pa.RecordBatch, table: Any, widths: dict[str, int]) -> pa.RecordBatch:
+    """Say of each embedding what its file says (another collection's export), or that it was given."""
+    fields = []
+    for field in batch.schema:
+        if field.name in widths:
+            given = {b"encoder": field.name, b"revision": "", b"pooling": "given", b"width": str(widths[field.name])}
+            field = field.with_metadata(given | dict(table.schema.field(field.name).metadata or {}))
+        fields.append(field)
+    return pa.RecordBatch.from_arrays(batch.columns, schema=pa.schema(fields, metadata=batch.schema.metadata))

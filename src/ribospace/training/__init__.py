@@ -1,0 +1,1 @@
+"""Training: data and its split, objectives, metrics, and the loop."""
