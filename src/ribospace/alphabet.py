@@ -6,6 +6,7 @@ They are stated here and nowhere else.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -63,6 +64,19 @@ class Tokens:
     def lengths(self) -> npt.NDArray[np.int64]:
         """(molecules,) int64, nucleotides of each molecule."""
         return np.diff(self.offsets)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Tokens:
+        """The molecules with these numbers, in this order.
+
+        Examples
+        --------
+        >>> detokenize(tokenize(["AC", "G", "UU"]).take(np.array([2, 0])))
+        ['UU', 'AC']
+        """
+        lengths = self.lengths[rows]
+        offsets = offsets_of(lengths)
+        index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Tokens(self.ids[index], offsets)
 
     def padded(self, rows: npt.NDArray[np.int64] | None = None, *, ends: bool = True) -> IdArray:
         """Lay molecules out as a rectangle filled up with PAD.
@@ -161,7 +175,9 @@ def tokenize(sequences: Sequences) -> Tokens:
     if not ids.all():
         at = int(np.flatnonzero(ids == _NOT_A_LETTER)[0])
         row = int(np.searchsorted(offsets, at, side="right")) - 1
-        raise UserError(f"Sequence {row + 1}, position {at - offsets[row] + 1}: {chr(data[at])!r} is not an RNA letter.")
+        raise UserError(
+            f"Sequence {row + 1}, position {at - offsets[row] + 1}: {chr(data[at])!r} is not an RNA letter."
+        )
     return Tokens(ids, offsets)
 
 
@@ -177,7 +193,7 @@ def detokenize(tokens: Tokens) -> list[str]:
     if not data.all():
         raise ValueError("token ids other than letters cannot be written as a sequence")
     text, offsets = data.tobytes().decode("ascii"), tokens.offsets.tolist()
-    return [text[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [text[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 def letters_of(ids: npt.NDArray[np.integer]) -> str:

@@ -53,8 +53,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield beside
         if path.is_dir() and beside.is_dir():
-            os.replace(path, folder / "before")
-        os.replace(beside, path)
+            path.replace(folder / "before")
+        beside.replace(path)
     except OSError as error:
         if error.filename is not None and not str(error.filename).startswith(str(folder)) and not is_disk_full(error):
             raise

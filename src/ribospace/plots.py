@@ -65,22 +65,32 @@ def map_figure(
     groups = groups_of(labels)
     figure = Figure(figsize=(14, 6.2), dpi=150, layout="constrained")
     figure.suptitle(title, fontsize=14, x=0.01, ha="left")
-    by_type, by_length = (
-        figure.add_subplot(1, 2, number, projection="3d" if dims == 3 else None) for number in (1, 2)
-    )
-    size = float(np.clip(12_000 / len(coordinates), 2, 28))
+    panels: list[Any] = [figure.add_subplot(1, 2, number, projection="3d" if dims == 3 else None) for number in (1, 2)]
+    by_type, by_length = panels
+    size = float(np.clip(36_000 / len(coordinates), 3, 28))
     for number, (name, rows) in enumerate(groups):
-        style = {"color": COLOURS[number % 8], "marker": MARKERS[(number // 8 + number) % 8]}
-        by_type.scatter(
-            *coordinates[rows].T, s=size, alpha=0.8, linewidths=0, label=f"{name} ({len(rows):,})", **style
-        )
+        style: dict[str, Any] = {"color": COLOURS[number % 8], "marker": MARKERS[(number // 8 + number) % 8]}
+        by_type.scatter(*coordinates[rows].T, s=size, alpha=0.8, linewidths=0, label=f"{name} ({len(rows):,})", **style)
     columns = 1 if len(groups) <= 14 else 2
-    side = {"loc": "upper left", "bbox_to_anchor": (1.02 if dims == 2 else 1.1, 1), "borderaxespad": 0}
-    by_type.legend(title="rna_type (molecules)", fontsize=9, frameon=False, ncols=columns, markerscale=1.5, **side)
-    norm = LogNorm(max(1, min(lengths)), max(2, max(lengths)))
+    side: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02 if dims == 2 else 1.1, 1), "borderaxespad": 0}
+    legend = by_type.legend(
+        title="rna_type (molecules)",
+        fontsize=9,
+        frameon=False,
+        ncols=columns,
+        alignment="left",
+        handletextpad=0.2,
+        **side,
+    )
+    for handle in legend.legend_handles:
+        handle.set_sizes([36])
+    shortest, longest = max(1, min(lengths)), max(2, max(lengths))
+    norm = LogNorm(shortest, longest)
     points = by_length.scatter(*coordinates.T, s=size, c=lengths, cmap="cividis", norm=norm, alpha=0.8, linewidths=0)
     bar = figure.colorbar(points, ax=by_length, label="length (nt)", shrink=0.8, pad=0.02 if dims == 2 else 0.1)
-    ticks = [tick for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000) if norm.vmin <= tick <= norm.vmax]
+    ticks = [
+        tick for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000) if norm.vmin <= tick <= norm.vmax
+    ]
     if ticks:
         bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
         bar.minorticks_off()
@@ -131,7 +141,7 @@ def map_page(
     size = (7 if len(ids) <= 5000 else 4) if dims == 2 else 3
     cards = np.array(
         [
-            f"<b>{html.escape(str(one))}</b><br>{html.escape(label or UNKNOWN)}, {length:,} nt<br>{html.escape(_cut(text))}"
+            f"<b>{html.escape(one)}</b><br>{html.escape(label or UNKNOWN)}, {length:,} nt<br>{html.escape(_cut(text))}"
             for one, label, length, text in zip(ids, labels, lengths, texts, strict=True)
         ],
         dtype=object,
@@ -151,7 +161,11 @@ def map_page(
     ]
     scale = np.log10(np.maximum(np.asarray(lengths), 1))
     ticks = [t for t in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if scale.min() <= np.log10(t) <= scale.max()]
-    bar = {"title": {"text": "length (nt)"}, "tickvals": np.log10(ticks).tolist(), "ticktext": [f"{t:,}" for t in ticks]}
+    bar = {
+        "title": {"text": "length (nt)"},
+        "tickvals": np.log10(ticks).tolist(),
+        "ticktext": [f"{t:,}" for t in ticks],
+    }
     by_length = {"size": size, "color": scale, "colorscale": "Cividis", "colorbar": bar, "opacity": 0.8}
     traces.append(points(np.arange(len(ids)), name="length", marker=by_length, visible=False, showlegend=False))
     figure = go.Figure(traces)
@@ -164,11 +178,15 @@ def map_page(
 def _page_layout(title: str, axes: str, dims: int, traces: int) -> dict[str, Any]:
     import html
 
+    types, length = [True] * (traces - 1) + [False], [False] * (traces - 1) + [True]
     buttons = [
-        {"label": "by type", "method": "update", "args": [{"visible": [True] * (traces - 1) + [False]}, {"showlegend": True}]},
-        {"label": "by length", "method": "update", "args": [{"visible": [False] * (traces - 1) + [True]}, {"showlegend": False}]},
-    ]  # fmt: skip
-    names = {f"{axis}axis": {"title": {"text": f"{axes} {n + 1}"}} for n, axis in enumerate("xyz"[:dims])}
+        {"label": "by type", "method": "update", "args": [{"visible": types}, {"showlegend": True}]},
+        {"label": "by length", "method": "update", "args": [{"visible": length}, {"showlegend": False}]},
+    ]
+    titles = [f"{axes} {number + 1}" for number in range(dims)]
+    names: dict[str, Any] = {
+        f"{axis}axis": {"title": {"text": text}} for axis, text in zip("xyz", titles, strict=False)
+    }
     if dims == 2:
         names["xaxis"] |= {"zeroline": False}
         names["yaxis"] |= {"zeroline": False, "scaleanchor": "x"}
@@ -177,13 +195,17 @@ def _page_layout(title: str, axes: str, dims: int, traces: int) -> dict[str, Any
         "template": "plotly_white",
         "height": 760,
         "margin": {"l": 60, "r": 20, "t": 110, "b": 50},
-        "legend": {"title": {"text": "rna_type (molecules)<br><sub>click hides, double click shows one</sub>"}, "itemsizing": "constant"},
+        "legend": {
+            "title": {"text": "rna_type (molecules)<br><sub>click hides, double click shows one</sub>"},
+            "itemsizing": "constant",
+        },
         "hoverlabel": {"align": "left", "bgcolor": "white"},
         "updatemenus": [
-            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0, "xanchor": "left", "y": 1.01, "yanchor": "bottom"}
+            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0, "xanchor": "left"}
+            | {"y": 1.01, "yanchor": "bottom"}
         ],
         **(names if dims == 2 else {"scene": names}),
-    }  # fmt: skip
+    }
 
 
 def _cut(text: str, most: int = 90) -> str:

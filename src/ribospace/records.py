@@ -7,6 +7,7 @@ taken out; gaps (`-` and `.`) are refused, or taken out where the caller says so
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -34,9 +35,20 @@ SCHEMA = pa.schema(
 
 #: rna_type in the INSDC vocabulary, as RNAcentral uses it.
 RNA_TYPES = frozenset(
-    "rRNA tRNA tmRNA mRNA precursor_RNA ncRNA misc_RNA other antisense_RNA autocatalytically_spliced_intron circRNA "
-    "guide_RNA hammerhead_ribozyme lncRNA miRNA piRNA pre_miRNA rasiRNA ribozyme RNase_MRP_RNA RNase_P_RNA scaRNA "
-    "scRNA sgRNA siRNA snoRNA snRNA sRNA SRP_RNA telomerase_RNA vault_RNA Y_RNA".split()
+    [
+        *("rRNA", "tRNA", "tmRNA", "mRNA", "precursor_RNA", "ncRNA", "misc_RNA", "other", "antisense_RNA"),
+        *(
+            "autocatalytically_spliced_intron",
+            "circRNA",
+            "guide_RNA",
+            "hammerhead_ribozyme",
+            "lncRNA",
+            "miRNA",
+            "piRNA",
+        ),
+        *("pre_miRNA", "rasiRNA", "ribozyme", "RNase_MRP_RNA", "RNase_P_RNA", "scaRNA", "scRNA", "sgRNA", "siRNA"),
+        *("snoRNA", "snRNA", "sRNA", "SRP_RNA", "telomerase_RNA", "vault_RNA", "Y_RNA"),
+    ]
 )
 
 Gaps: TypeAlias = Literal["refuse", "strip"]
@@ -53,7 +65,7 @@ _TO_DNA = bytes.maketrans(b"U", b"T")
 
 
 def clean(sequences: Sequences, *, gaps: Gaps = "refuse", names: Sequence[str] | None = None) -> pa.StringArray:
-    """Write sequences in upper case and in U, as the rule of this module says.
+    r"""Write sequences in upper case and in U, as the rule of this module says.
 
     Parameters
     ----------
@@ -133,7 +145,7 @@ def _md5s(sequences: pa.StringArray) -> pa.StringArray:
     dna = memoryview(data.tobytes().translate(_TO_DNA))
     ends = offsets.tolist()
     md5 = hashlib.md5
-    return pa.array([md5(dna[start:end]).hexdigest() for start, end in zip(ends, ends[1:], strict=False)], pa.string())
+    return pa.array([md5(dna[start:end]).hexdigest() for start, end in itertools.pairwise(ends)], pa.string())
 
 
 def record_batch(

@@ -93,7 +93,12 @@ class Projection:
         neighbours = min(15, len(vectors) - 1)
         start = "spectral" if len(vectors) > 50 else "random"
         self._fitted = UMAP(
-            n_neighbors=neighbours, n_components=self.dims, metric="cosine", random_state=self.seed, n_jobs=1, init=start
+            n_neighbors=neighbours,
+            n_components=self.dims,
+            metric="cosine",
+            random_state=self.seed,
+            n_jobs=1,
+            init=start,
         ).fit(vectors)
         return self._fitted.embedding_
 

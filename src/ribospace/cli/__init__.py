@@ -27,7 +27,10 @@ def main() -> None:
         if is_disk_full(error):
             _end("The disk is full. Free some space and run the command again.", 2)
         first = (str(error).splitlines() or [""])[0]
-        _end(f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.", 1)
+        _end(
+            f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.",
+            1,
+        )
 
 
 def _end(text: str, code: int) -> None:

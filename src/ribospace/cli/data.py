@@ -97,7 +97,10 @@ def info(
     """Say what a collection holds: molecules by type, lengths, embeddings, disk."""
     store = Collection.open(collection)
     types, lengths = _summary(store)
-    quantiles = dict(zip(("min", "25%", "median", "75%", "max"), np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]), strict=True)) if len(lengths) else {}  # fmt: skip
+    quantiles = {}
+    if len(lengths):
+        names = ("min", "25%", "median", "75%", "max")
+        quantiles = dict(zip(names, np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]), strict=True))
     embeddings = [
         {**info.metadata(), "column": name, "width": info.width, "vectors": store.count(f"`{name}` IS NOT NULL")}
         for name, info in store.embeddings.items()
@@ -114,7 +117,10 @@ def info(
     }
     lines = [f"{collection}: {len(store):,} molecules, {disk / 1e6:,.1f} MB on disk"]
     if len(store):
-        lines += ["", table([(name or "not known", f"{n:,}") for name, n in types.items()], ("rna_type", "molecules"), [1])]
+        lines += [
+            "",
+            table([(name or "not known", f"{n:,}") for name, n in types.items()], ("rna_type", "molecules"), [1]),
+        ]
         lines += ["", "  length (nt): " + ", ".join(f"{name} {value:,.0f}" for name, value in quantiles.items())]
     lines += ["", "  columns: " + ", ".join(store.plain_columns), ""]
     rows = [(e["column"], e["encoder"], e["pooling"], e["width"], f"{e['vectors']:,}") for e in embeddings]
@@ -188,7 +194,9 @@ def _append(to: Path, batches: Iterable[pa.RecordBatch], duplicates: str, run: s
 
 
 def _said(as_json: bool, answer: dict[str, Any], what: str) -> None:
-    lines = [f"Added {answer['added']:,} molecules {what} to {answer['collection']}, which now holds {answer['molecules']:,}"]
+    lines = [
+        f"Added {answer['added']:,} molecules {what} to {answer['collection']}, which now holds {answer['molecules']:,}"
+    ]
     if answer["skipped_duplicates"]:
         lines.append(f"Left out {answer['skipped_duplicates']:,} whose id was there already")
     if answer["already_there_from_an_interrupted_run"]:
@@ -208,7 +216,9 @@ def _summary(store: Collection) -> tuple[dict[str, int], np.ndarray[Any, Any]]:
     lengths, types = [], []
     for batch in store.read(["length", "rna_type"], batch_rows=65_536):
         lengths.append(batch.column("length").to_numpy())
-        types.append(pa.table({"rna_type": batch.column("rna_type")}).group_by("rna_type").aggregate([([], "count_all")]))
+        types.append(
+            pa.table({"rna_type": batch.column("rna_type")}).group_by("rna_type").aggregate([([], "count_all")])
+        )
     if not types:
         return {}, np.array([], dtype=np.int32)
     counts = pa.concat_tables(types).group_by("rna_type").aggregate([("count_all", "sum")])

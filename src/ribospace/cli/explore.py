@@ -20,7 +20,9 @@ from ribospace.errors import UserError
 from ribospace.files import versions, written_whole
 from ribospace.records import clean
 
-Model = Annotated[str, typer.Option("--model", help="An embedding of the collection, the encoder's name or its folder.")]
+Model = Annotated[
+    str, typer.Option("--model", help="An embedding of the collection, the encoder's name or its folder.")
+]
 
 IMAGES = (".png", ".pdf", ".svg")
 
@@ -49,7 +51,10 @@ def search(
         for record, distance in zip(found.records.to_pylist(), found.distances, strict=True)
         if record["id"] != asked
     ][:k]
-    lines = [(n, f"{r['distance']:.4f}", r["id"], r["rna_type"] or "", r["length"], (r["description"] or "")[:60]) for n, r in enumerate(rows, 1)]  # fmt: skip
+    lines = [
+        (n, f"{row['distance']:.4f}", row["id"], row["rna_type"] or "", row["length"], (row["description"] or "")[:60])
+        for n, row in enumerate(rows, 1)
+    ]
     title = f"{len(rows)} nearest to {query if len(query) <= 40 else query[:39] + '…'} by {info.column}"
     say(
         as_json,
@@ -111,10 +116,13 @@ def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
                 return info
         if same:
             raise UserError(
-                f"{store.path} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the model in "
-                f"{model} ({encoder.revision}). Renew them: ribospace embed {store.path} --model {model} --overwrite"
+                f"{store.path} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the "
+                f"model in {model} ({encoder.revision}). "
+                f"Renew them: ribospace embed {store.path} --model {model} --overwrite"
             )
-        raise UserError(f"{store.path} has no vectors of {model}. Make them: ribospace embed {store.path} --model {model}")
+        raise UserError(
+            f"{store.path} has no vectors of {model}. Make them: ribospace embed {store.path} --model {model}"
+        )
     named = [i for i in known.values() if i.encoder == model and i.pooling in (pool, "none", "given")]
     return named[0] if named else store.require_embedding(model)
 
@@ -132,19 +140,23 @@ def _query_vector(
     try:
         sequence = clean([query], names=["the query"])
     except UserError as error:
-        raise UserError(f"{store.path} has no molecule with the id {query!r}, and it is no RNA sequence: {error}") from error
+        raise UserError(
+            f"{store.path} has no molecule with the id {query!r}, and it is no RNA sequence: {error}"
+        ) from error
     return _encoder_of(info, model).encode(tokenize(sequence))[0], None
 
 
 def _encoder_of(info: EmbeddingInfo, model: str) -> Encoder:
     if info.pooling == "given":
-        raise UserError(f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id.")
+        raise UserError(
+            f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id."
+        )
     named = Path(model).is_dir() or not info.location
     encoder = find_encoder(model if Path(model).is_dir() else (info.encoder if named else info.location), info.pooling)
     if encoder.revision != info.revision:
         raise UserError(
-            f"The vectors {info.column!r} were made by revision {info.revision} of {info.encoder}, but the model there now "
-            f"is {encoder.revision}. Renew them: ribospace embed … --overwrite"
+            f"The vectors {info.column!r} were made by revision {info.revision} of {info.encoder}, but the model there "
+            f"now is {encoder.revision}. Renew them: ribospace embed … --overwrite"
         )
     return encoder
 
@@ -184,9 +196,9 @@ def write_map(
             plots.map_figure(coordinates, labels, lengths, title, axes).savefig(beside)
     points = out.with_suffix(".points.tsv")
     with written_whole(points) as beside, open(beside, "w", encoding="utf-8") as file:
-        file.write(f"# {json.dumps(said)}\n" + "\t".join(["id", *"xyz"[: coordinates.shape[1]], "rna_type", "length"]) + "\n")
+        file.write(
+            f"# {json.dumps(said)}\n" + "\t".join(["id", *"xyz"[: coordinates.shape[1]], "rna_type", "length"]) + "\n"
+        )
         for one, place, label, length in zip(ids, coordinates.tolist(), labels, lengths, strict=True):
             file.write("\t".join([one, *(f"{x:.5f}" for x in place), label or "", str(length)]) + "\n")
     return points
-
-

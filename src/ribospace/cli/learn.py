@@ -16,7 +16,9 @@ from ribospace.files import existing_file
 train = typer.Typer(no_args_is_help=True, help="Train a model.", rich_markup_mode=None)
 
 Model = Annotated[str, typer.Option("--model", help="kmer1 to kmer8, or the folder of a trained model.")]
-Pool = Annotated[str, typer.Option(help="One vector a molecule: mean over nucleotides, or the first token.", metavar="mean|first")]  # fmt: skip
+Pool = Annotated[
+    str, typer.Option(help="One vector a molecule: mean over nucleotides, or the first token.", metavar="mean|first")
+]
 
 
 @train.callback()
@@ -54,8 +56,8 @@ def autoencoder(
     say(
         as_json,
         {"model": str(out), **answer},
-        f"Trained on {about['training_molecules']:,} molecules for {figures['steps']:,} steps in {figures['seconds']:.0f} s "
-        f"({figures['molecules_per_second']:,.0f} molecules/s, {figures['precision']})",
+        f"Trained on {about['training_molecules']:,} molecules for {figures['steps']:,} steps in "
+        f"{figures['seconds']:.0f} s ({figures['molecules_per_second']:,.0f} molecules/s, {figures['precision']})",
         judged,
         *([figures["stopped"].capitalize()] if figures["stopped"] else []),
         f"Wrote the model to {out}",
@@ -63,7 +65,9 @@ def autoencoder(
 
 
 def embed(
-    what: Annotated[str, typer.Argument(metavar="COLLECTION|FILE", help="A collection; or, with --out, FASTA, .tsv or .parquet.")],  # fmt: skip
+    what: Annotated[
+        str, typer.Argument(metavar="COLLECTION|FILE", help="A collection; or, with --out, FASTA, .tsv or .parquet.")
+    ],
     model: Model,
     out: Annotated[
         Path | None, typer.Option("--out", help="For a FILE: vectors.parquet, .npy (ids beside it) or .h5ad.")
@@ -87,7 +91,13 @@ def embed(
         had = f"; {done.before:,} had one before" if done.before else ""
         say(
             as_json,
-            {"collection": what, "column": done.column, "width": encoder.width, "embedded": done.embedded, "before": done.before},  # fmt: skip
+            {
+                "collection": what,
+                "column": done.column,
+                "width": encoder.width,
+                "embedded": done.embedded,
+                "before": done.before,
+            },
             f"Embedded {done.embedded:,} molecules ({done.molecules_per_second:,.0f}/s){had}",
             f"Wrote the embedding {done.column!r}, width {encoder.width}, to {what}",
         )

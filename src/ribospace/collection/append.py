@@ -97,7 +97,9 @@ def append(
         return result
 
 
-def _append(collection: Collection, batches: Iterable[pa.RecordBatch], duplicates: Duplicates, start: _Start) -> Appended:
+def _append(
+    collection: Collection, batches: Iterable[pa.RecordBatch], duplicates: Duplicates, start: _Start
+) -> Appended:
     done = len(collection) - start.rows
     stored, seen = _IdIndex(), _IdIndex()
     if start.rows:
@@ -129,7 +131,8 @@ def _append(collection: Collection, batches: Iterable[pa.RecordBatch], duplicate
 def _refuse(batch: pa.RecordBatch, row: int, known: bool) -> None:
     where = "is already in the collection" if known else "has come before in the input"
     raise UserError(
-        f"{place_of(batch, row)}: this id {where}. Rename it, or add --duplicates keep-first to leave the later one out."
+        f"{place_of(batch, row)}: this id {where}. "
+        "Rename it, or add --duplicates keep-first to leave the later one out."
     )
 
 
@@ -161,8 +164,8 @@ def _write(collection: Collection, batches: list[pa.RecordBatch]) -> None:
             columns.append(table[field.name].cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise UserError(
-                f"Column {field.name!r} is {field.type} in {collection.path}, but {table[field.name].type} in the input: "
-                f"{str(error).splitlines()[0]}. Rename or convert it."
+                f"Column {field.name!r} is {field.type} in {collection.path}, but {table[field.name].type} in the "
+                f"input: {str(error).splitlines()[0]}. Rename or convert it."
             ) from error
     collection._table.add(pa.Table.from_arrays(columns, schema=schema))
 
@@ -177,8 +180,8 @@ def _fit_column(collection: Collection, field: pa.Field) -> None:
     there = collection.schema.field(field.name).type
     if pa.types.is_fixed_size_list(there) and there.list_size != getattr(field.type, "list_size", there.list_size):
         raise UserError(
-            f"The embedding {field.name!r} has width {there.list_size} in {collection.path}, {field.type.list_size} in the "
-            "input. Rename it."
+            f"The embedding {field.name!r} has width {there.list_size} in {collection.path}, {field.type.list_size} in "
+            "the input. Rename it."
         )
 
 
@@ -216,7 +219,9 @@ class _Journal:
         self.end()
         if run is not None:
             with written_whole(self.path) as beside:
-                beside.write_text(json.dumps({"run": run, "version": start.version, "rows": start.rows}), encoding="utf-8")
+                beside.write_text(
+                    json.dumps({"run": run, "version": start.version, "rows": start.rows}), encoding="utf-8"
+                )
 
     def end(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -38,7 +38,9 @@ class Piece:
     sequences: pa.StringArray
 
 
-def begin_embedding(collection: Collection, info: EmbeddingInfo, *, half: bool = False, overwrite: bool = False) -> None:
+def begin_embedding(
+    collection: Collection, info: EmbeddingInfo, *, half: bool = False, overwrite: bool = False
+) -> None:
     """Make an embedding column of nulls, or go on with the one that is there.
 
     Parameters

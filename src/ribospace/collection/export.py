@@ -80,7 +80,7 @@ def _h5ad(collection: Collection, path: Path, where: str | None) -> int:
     frame = records.drop_columns(["id"]).to_pandas()
     frame.index = records["id"].to_pandas().astype(str)
     frame.index.name = None
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes("object").columns:
         frame[name] = frame[name].fillna("").astype(str)
     obsm = {}
     for name, info in collection.embeddings.items():
@@ -93,5 +93,3 @@ def _h5ad(collection: Collection, path: Path, where: str | None) -> int:
     data.uns["ribospace"] = {name: info.metadata() for name, info in collection.embeddings.items()}
     data.write_h5ad(path)
     return records.num_rows
-
-

@@ -373,10 +373,7 @@ class Collection:
         if not np.isfinite(query).all() or not query.any():
             raise UserError("The query vector is zero or not finite: it has no direction to compare.")
         search = self._table.search(query, vector_column_name=column).distance_type("cosine").limit(k)
-        if exact:
-            search = search.bypass_vector_index()
-        else:
-            search = search.nprobes(max(8, int(len(self) ** 0.5) // 4))
+        search = search.bypass_vector_index() if exact else search.nprobes(max(8, int(len(self) ** 0.5) // 4))
         if where:
             search = search.where(where, prefilter=True)
         names = list(columns or SCHEMA.names)

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ribospace.alphabet import PAD, Tokens
+from ribospace.alphabet import Tokens
 from ribospace.batching import cut_windows, token_budget_batches
 from ribospace.encoders.base import Encoder
 from ribospace.errors import UserError, nearest
 from ribospace.models import checkpoint
+from ribospace.models.autoencoder import POOLINGS
 from ribospace.models.device import pick_device
 
-POOLINGS = ("mean", "first")
 TOKEN_BUDGET = 8192
 
 
@@ -23,7 +23,8 @@ class AutoencoderEncoder(Encoder):
     """The encoder half of a trained autoencoder, in fp32.
 
     A molecule longer than the model's window is cut into windows that overlap by a quarter; their vectors are averaged,
-    weighted by length. Batches are made longest first, of like length, under a token budget.
+    weighted by length. Vectors are whitened by the training set (see `Autoencoder.embed`). Batches are made longest
+    first, of like length, under a token budget.
 
     Parameters
     ----------
@@ -49,20 +50,11 @@ class AutoencoderEncoder(Encoder):
         vectors = np.empty((len(windows), self.width), dtype=np.float32)
         for rows in token_budget_batches(windows.lengths + 2, TOKEN_BUDGET):
             batch = torch.from_numpy(windows.padded(rows)).long().to(self.device)
-            vectors[rows] = self._pooled(batch).cpu().numpy()
+            with torch.inference_mode():
+                vectors[rows] = self.model.embed(batch, self.pooling).cpu().numpy()
         if len(windows) == len(tokens):
             return vectors
         weights = windows.lengths.astype(np.float64)
         sums = np.zeros((len(tokens), self.width))
         np.add.at(sums, molecule, vectors * weights[:, None])
         return (sums / np.bincount(molecule, weights)[:, None]).astype(np.float32)
-
-    @torch.inference_mode()
-    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:
-        embedded = self.model.encode(batch)
-        if self.pooling == "first":
-            return embedded[:, 0]
-        position = torch.arange(batch.shape[1], device=batch.device)
-        length = (batch != PAD).sum(dim=1, keepdim=True) - 2
-        nucleotide = ((position >= 1) & (position <= length)).to(embedded.dtype)
-        return torch.einsum("bl,bld->bd", nucleotide, embedded) / length

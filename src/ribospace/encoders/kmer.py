@@ -48,5 +48,7 @@ class KmerEncoder(Encoder):
         molecule = np.repeat(np.arange(len(tokens)), tokens.lengths)[:starts]
         whole &= np.arange(starts) + self.k <= tokens.offsets[1:][molecule]
         cells = len(tokens) * self.width
-        counts = np.bincount(molecule[whole] * self.width + code[whole], minlength=cells).reshape(len(tokens), self.width)
+        counts = np.bincount(molecule[whole] * self.width + code[whole], minlength=cells).reshape(
+            len(tokens), self.width
+        )
         return (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)

@@ -77,7 +77,12 @@ def _npy(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progre
 
 
 def _parquet(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
-    said = {"encoder": encoder.name, "revision": encoder.revision, "pooling": encoder.pooling, "width": str(encoder.width)}
+    said = {
+        "encoder": encoder.name,
+        "revision": encoder.revision,
+        "pooling": encoder.pooling,
+        "width": str(encoder.width),
+    }
     column = pa.field(encoder.column, pa.list_(pa.float32(), encoder.width), metadata=said)
     rows, writer = 0, None
     with written_whole(path) as beside:
@@ -104,7 +109,7 @@ def _h5ad(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progr
     frame = pa.Table.from_batches([batch for batch, _ in parts]).to_pandas()
     frame.index = frame.pop("id").astype(str)
     frame.index.name = None
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes("object").columns:
         frame[name] = frame[name].fillna("").astype(str)
     data = anndata.AnnData(obs=frame, obsm={encoder.column: np.concatenate([vectors for _, vectors in parts])})
     data.uns["ribospace"] = {"encoder": encoder.name, "revision": encoder.revision, "pooling": encoder.pooling}

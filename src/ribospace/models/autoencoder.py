@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from ribospace.alphabet import END, PAD, START, VOCABULARY_SIZE
 from ribospace.models.transformer import Cache, DecoderLayer, EncoderLayer, LayerCache
 
+#: How token embeddings become one vector a molecule.
+POOLINGS = ("mean", "first")
+
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
@@ -64,6 +67,9 @@ class Autoencoder(nn.Module):
     torch.Size([1, 5, 22])
     """
 
+    center: Tensor  # (poolings, D) mean of the training set's pooled vectors
+    whitening: Tensor  # (poolings, D, D) what makes their covariance the identity
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -74,6 +80,8 @@ class Autoencoder(nn.Module):
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(config.decoder_layers))
         self.decoder_norm = nn.LayerNorm(config.width)
         self.bias = nn.Parameter(torch.zeros(VOCABULARY_SIZE))
+        self.register_buffer("center", torch.zeros(len(POOLINGS), config.width))
+        self.register_buffer("whitening", torch.eye(config.width).repeat(len(POOLINGS), 1, 1))
         nn.init.normal_(self.embedding.weight, std=config.width**-0.5)
 
     def encode(self, tokens: Tensor) -> Tensor:
@@ -83,6 +91,17 @@ class Autoencoder(nn.Module):
         for layer in self.encoder:
             x = layer(x, mask)
         return self.encoder_norm(x)  # type: ignore[no-any-return]
+
+    def embed(self, tokens: Tensor, pooling: str) -> Tensor:
+        """(B, L) ids → (B, D) one vector a molecule, whitened by the training set.
+
+        Pooled transformer vectors share a large common part and a few directions that drown the others, so that by
+        cosine all molecules look alike; without their mean and with equal variance in all directions they do not
+        (Mu and Viswanath 2018, arXiv 1702.01417; Su et al. 2021, arXiv 2103.15316).
+        """
+        number = POOLINGS.index(pooling)
+        vectors = pooled(self.encode(tokens), tokens, pooling)
+        return (vectors - self.center[number]) @ self.whitening[number]
 
     def _embed(self, tokens: Tensor) -> Tensor:
         return self.embedding(tokens.int()) * self.config.width**0.5  # type: ignore[no-any-return]
@@ -161,6 +180,19 @@ class Autoencoder(nn.Module):
                 if not len(rows):
                     break
         return result[:, 1:]
+
+
+def pooled(embedded: Tensor, tokens: Tensor, pooling: str) -> Tensor:
+    """Make (B, L, D) token embeddings of (B, L) ids one vector each: (B, D).
+
+    "mean" is over nucleotides, never START, END or padding; "first" is START's.
+    """
+    if pooling == "first":
+        return embedded[:, 0]
+    position = torch.arange(tokens.shape[1], device=tokens.device)
+    length = (tokens != PAD).sum(dim=1, keepdim=True) - 2
+    nucleotide = ((position >= 1) & (position <= length)).to(embedded.dtype)
+    return torch.einsum("bl,bld->bd", nucleotide, embedded) / length
 
 
 def key_mask(tokens: Tensor) -> Tensor | None:

@@ -111,7 +111,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{folder} holds no model: it has no readable {CONFIG}. Name a folder that train wrote.") from error
+        raise UserError(
+            f"{folder} holds no model: it has no readable {CONFIG}. Name a folder that train wrote."
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / CONFIG} is not JSON: {error}. Copy it again.") from error
     if not isinstance(said, dict) or said.get("model") != "autoencoder" or not isinstance(said.get("config"), dict):

@@ -94,7 +94,8 @@ def _described(descriptions: pa.StringArray, ids: pa.StringArray) -> dict[str, A
 
 def _chunks(path: Path | str, name: str, most: int) -> Iterator[list[dnaio.SequenceRecord]]:
     """Lists of records, ended by count or by letters, with the reader's errors turned into sentences."""
-    done, chunk = 0, []
+    done = 0
+    chunk: list[dnaio.SequenceRecord] = []
     try:
         with _open(path) as reader:
             records = iter(reader)
@@ -103,13 +104,15 @@ def _chunks(path: Path | str, name: str, most: int) -> Iterator[list[dnaio.Seque
                 while len(chunk) < most and letters < BATCH_LETTERS and len(chunk) > before:
                     before = len(chunk)
                     chunk.extend(islice(records, min(most - before, 4096)))
-                    letters += sum(len(record.sequence) for record in chunk[before:])
+                    letters += sum(map(len, (record.sequence for record in chunk[before:])))
                 if not chunk:
                     return
                 yield chunk
                 done += len(chunk)
     except UnicodeDecodeError as error:
-        raise UserError(f"{name} is a binary file, not FASTA: {error.reason} after record {done + len(chunk)}.") from error
+        raise UserError(
+            f"{name} is a binary file, not FASTA: {error.reason} after record {done + len(chunk)}."
+        ) from error
     except dnaio.FileFormatError as error:
         raise UserError(_not_fasta(name, error)) from error
     except (EOFError, OSError, zlib.error) as error:
@@ -128,7 +131,7 @@ def _open(path: Path | str) -> Any:
     stream: BinaryIO = sys.stdin.buffer
     start = stream.peek(2)[:2] if isinstance(stream, io.BufferedReader) else b">"
     if start == _GZIP:
-        stream = gzip.open(stream, "rb")  # type: ignore[assignment]
+        stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
     elif not start:
         raise UserError("Standard input is empty. Pipe a FASTA file into it: ribospace … - < molecules.fasta")
     return dnaio.open(stream)

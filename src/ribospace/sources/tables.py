@@ -96,7 +96,9 @@ def _require(path: Path, names: list[str]) -> None:
         raise UserError(f"{path} is empty. Its first line must name the columns: id, sequence, …")
     for name in ("id", "sequence"):
         if name not in names:
-            raise UserError(f"{path} has no column {name!r}. {nearest(name, names)} Name its columns as Ribospace does.")
+            raise UserError(
+                f"{path} has no column {name!r}. {nearest(name, names)} Name its columns as Ribospace does."
+            )
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UserError(f"{path} has two columns named {twice.pop()!r}. Rename one.")

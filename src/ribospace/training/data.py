@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 from scipy import sparse
 
@@ -38,9 +37,7 @@ class TrainingData:
     about: dict[str, str | int]
 
 
-def training_data(
-    collection: Collection, where: str | None, window: int, held_out: float, seed: int
-) -> TrainingData:
+def training_data(collection: Collection, where: str | None, window: int, held_out: float, seed: int) -> TrainingData:
     """Read the distinct sequences of a collection, cut the long ones into windows, hold some molecules out.
 
     Parameters
@@ -67,61 +64,63 @@ def training_data(
     if len(sequences) < 2:
         raise UserError(f"{collection.path} gives {len(sequences)} distinct molecules to train on. Import more.")
     tokens = tokenize(sequences)
-    validation = hold_out(tokens, held_out, seed)
-    chosen = np.zeros(len(tokens), dtype=bool)
-    chosen[validation.candidates] = True
-    training_windows, _ = cut_windows(tokenize(sequences.filter(pa.array(~chosen))), window, window // 4)
-    validation_windows, _ = cut_windows(tokenize(sequences.take(pa.array(validation.kept))), window, window // 4)
+    windows, molecule = cut_windows(tokens, window, window // 4)
+    held = hold_out(windows, molecule, held_out, seed)
+    training = np.flatnonzero(~np.isin(molecule, held.candidates))
+    validation = np.flatnonzero(np.isin(molecule, held.kept))
     about: dict[str, str | int] = {
         "collection": str(collection.path),
         "where": where or "",
         "distinct_molecules": len(tokens),
         "longer_than_window": int((tokens.lengths > window).sum()),
-        "training_molecules": int((~chosen).sum()),
-        "training_windows": len(training_windows),
-        "validation_molecules": len(validation.kept),
-        "validation_near_copies_left_out": len(validation.candidates) - len(validation.kept),
+        "training_molecules": len(tokens) - len(held.candidates),
+        "training_windows": len(training),
+        "validation_molecules": len(held.kept),
+        "validation_near_copies_left_out": len(held.candidates) - len(held.kept),
         "split": f"molecules held out at random (seed {seed}); one that shares more than {NEAR_COPY:.0%} of its "
-        f"{WORD}-mers with a training molecule is neither trained on nor judged by",
+        f"{WORD}-mers with any window trained on is neither trained on nor judged by",
     }
-    return TrainingData(training_windows, validation_windows, about)
+    return TrainingData(windows.take(training), windows.take(validation), about)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows held out: all that were drawn, and those of them without a near copy in training."""
+    """Molecules held out: all that were drawn, and those of them without a near copy in training."""
 
     candidates: npt.NDArray[np.int64]
     kept: npt.NDArray[np.int64]
 
 
-def hold_out(tokens: Tokens, share: float, seed: int) -> HeldOut:
+def hold_out(windows: Tokens, molecule: npt.NDArray[np.int64], share: float, seed: int) -> HeldOut:
     """Draw molecules to judge by, and leave out those that have a near copy among the others.
 
-    A near copy is a molecule that holds more than 30 % of the drawn one's distinct 6-mers; at 80 % identity about
-    a quarter are shared (0.8 to the power of 6), between unrelated molecules of 200 nt about 5 %.
+    A window has a near copy where another molecule's window holds more than 30 % of its distinct 6-mers. At 80 %
+    identity about a quarter are shared (0.8 to the power of 6), between unrelated windows of 200 nt about 5 %.
 
     Parameters
     ----------
-    tokens
-        Distinct molecules.
+    windows
+        (m) windows of distinct molecules.
+    molecule
+        (m,) which molecule a window is from, rising from 0.
     share
-        To draw, 0 to 1; at most 1,000 are drawn.
+        Of the molecules to draw, 0 to 1; at most 1,000 are drawn.
     seed
         Of the draw.
     """
-    count = min(round(len(tokens) * share), MOST_HELD_OUT)
-    candidates = np.sort(np.random.default_rng(seed).choice(len(tokens), count, replace=False))
-    words = _word_matrix(tokens)
-    drawn = words[candidates]
-    rest = np.setdiff1d(np.arange(len(tokens)), candidates)
-    most = np.zeros(count)
-    for start in range(0, len(rest), 20_000):
-        shared = drawn @ words[rest[start : start + 20_000]].T
+    molecules = int(molecule[-1]) + 1
+    count = min(round(molecules * share), MOST_HELD_OUT)
+    candidates = np.sort(np.random.default_rng(seed).choice(molecules, count, replace=False))
+    words = _word_matrix(windows)
+    is_drawn = np.isin(molecule, candidates)
+    drawn, rest = words[is_drawn], words[~is_drawn]
+    most = np.zeros(drawn.shape[0])
+    for start in range(0, rest.shape[0], 20_000):
+        shared = drawn @ rest[start : start + 20_000].T
         if shared.nnz:
             most = np.maximum(most, shared.max(axis=1).toarray().ravel())
-    distinct = np.maximum(np.diff(drawn.indptr), 1)
-    return HeldOut(candidates, candidates[most / distinct <= NEAR_COPY])
+    copied = molecule[is_drawn][most > NEAR_COPY * np.diff(drawn.indptr)]
+    return HeldOut(candidates, np.setdiff1d(candidates, copied))
 
 
 def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:

@@ -17,7 +17,7 @@ from ribospace.alphabet import Tokens, letters_of
 from ribospace.collection import Collection
 from ribospace.files import versions
 from ribospace.models import checkpoint
-from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.autoencoder import POOLINGS, Autoencoder, AutoencoderConfig, pooled
 from ribospace.models.device import pick_device, use_bf16
 from ribospace.progress import Progress, silent
 from ribospace.training.data import TrainingData, batches, training_data
@@ -125,6 +125,7 @@ def train_autoencoder(
     torch.manual_seed(config.seed)
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
     model, figures = _fit(accelerator, Autoencoder(config.model), data, config, progress)
+    set_whitening(model, data.training, config.optimizer.token_budget)
     if len(data.validation):
         figures["validation_cer"] = reconstruction_error(model, data.validation, config.optimizer.token_budget)
     figures["precision"] = "bf16" if bf16 else "fp32"
@@ -183,6 +184,25 @@ def _fit(
     return accelerator.unwrap_model(ready, keep_fp32_wrapper=False).eval(), figures
 
 
+@torch.inference_mode()
+def set_whitening(model: Autoencoder, tokens: Tokens, budget: int = 8192, most: int = 20_000) -> None:
+    """Fit the model's center and whitening (ZCA) to the pooled vectors of the first 20,000 windows.
+
+    To the variances 1e-5 of the largest is added, so that directions without any signal are not blown up.
+    """
+    seen = [batch.to(model.center.device) for batch in batches(tokens.take(np.arange(min(most, len(tokens)))), budget)]
+    encoded = ((batch, model.encode(batch)) for batch in seen)
+    both = [[pooled(embedded, batch, one).double() for one in POOLINGS] for batch, embedded in encoded]
+    for number in range(len(POOLINGS)):
+        vectors = torch.cat([pair[number] for pair in both])
+        center = vectors.mean(dim=0)
+        covariance = (vectors - center).T @ (vectors - center) / len(vectors)
+        variance, direction = torch.linalg.eigh(covariance)
+        scale = (variance + 1e-5 * variance.max() + 1e-12).rsqrt()
+        model.center[number] = center
+        model.whitening[number] = direction * scale @ direction.T
+
+
 def _rate(step: int, settings: OptimizerConfig) -> float:
     """Factor of the learning rate: up over the warm-up, then down a cosine."""
     if step < settings.warmup:
@@ -200,5 +220,3 @@ def reconstruction_error(model: Autoencoder, tokens: Tokens, budget: int = 8192)
         written += [letters_of(row) for row in decoded]
         true += [letters_of(row[1:]) for row in batch.numpy()]
     return character_error_rate(written, true)
-
-

@@ -52,5 +52,3 @@ def masked(tokens: Tensor, fraction: float, generator: torch.Generator) -> Tenso
     bases = torch.randint(FIRST_LETTER, FIRST_LETTER + 4, tokens.shape, generator=generator)
     spoiled = torch.where(fate < 0.8 * fraction, MASK, torch.where(fate < 0.9 * fraction, bases, tokens))
     return torch.where(letters, spoiled, tokens)
-
-
