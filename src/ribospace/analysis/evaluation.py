@@ -96,7 +96,7 @@ def _vote(votes: npt.NDArray[np.intp], there: npt.NDArray[np.bool_], labels: int
     k = votes.shape[1]
     score = np.zeros((len(votes), labels))
     for place in range(k):
-        score[np.arange(len(votes)), votes[:, place]] += there[:, place] * (1 + (k - place) * 1e-3 / k)
+        score[np.arange(len(votes)), votes[:, place]] += there[:, place] * (1 + 1e-3 * 0.5**place)
     return np.where(there.any(axis=1), score.argmax(axis=1), -1)
 
 

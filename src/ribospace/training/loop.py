@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from ribospace.alphabet import Tokens, letters_of
@@ -123,6 +124,7 @@ def train_autoencoder(
     bf16 = use_bf16(config.optimizer.precision, device)
     data = training_data(collection, config.where or None, config.model.window, config.held_out, config.seed)
     torch.manual_seed(config.seed)
+    AcceleratorState._reset_state(reset_partial_state=True)  # it keeps an earlier training's precision
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
     model, figures = _fit(accelerator, Autoencoder(config.model), data, config, progress)
     set_whitening(model, data.training, config.optimizer.token_budget)

@@ -1,0 +1,261 @@
+"""The commands, as a user types them: what they write, what they say, what they refuse."""
+
+import json
+
+import anndata
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ribospace.alphabet import tokenize
+from ribospace.collection import Collection
+from ribospace.encoders.kmer import KmerEncoder
+from ribospace.models import checkpoint
+
+FASTA = ">one tRNA first\nACGUACGUAC\n>two rRNA second\nggggcccc\n>three\nAAAAUUUU\n>four\nACGUACGUAG\n>five\nCCCCGGGG\n"
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    path = tmp_path / "five.fasta"
+    path.write_text(FASTA)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path, fasta, run):
+    assert run("import", fasta, "--to", tmp_path / "c").code == 0
+    return tmp_path / "c"
+
+
+def test_import_says_what_it_wrote_and_where(tmp_path, fasta, run):
+    answer = run("import", fasta, "ribosome", "--to", tmp_path / "c")
+    assert (answer.code, answer.err) == (0, "")
+    assert "Added 12 molecules" in answer.out
+    assert str(tmp_path / "c") in answer.out
+    again = run("import", fasta, "--to", tmp_path / "c", "--duplicates", "keep-first", "--json").json
+    assert again == {
+        "collection": str(tmp_path / "c"),
+        "added": 0,
+        "skipped_duplicates": 5,
+        "already_there_from_an_interrupted_run": 0,
+        "molecules": 12,
+    }
+
+
+def test_import_from_standard_input(tmp_path, run):
+    assert run("import", "-", "--to", tmp_path / "c", "--json", stdin=FASTA.encode()).json["added"] == 5
+
+
+def test_a_bad_file_among_good_ones_takes_all_back(tmp_path, fasta, refused):
+    (tmp_path / "bad.fa").write_text(">x\nACGU\n>y\nMELT\n")
+    refused(["import", fasta, tmp_path / "bad.fa", "--to", tmp_path / "new"], "bad.fa", "record 2 ('y')")
+    assert not (tmp_path / "new").exists()
+
+
+def test_import_of_a_bad_file_leaves_a_collection_as_it_was(tmp_path, store, refused):
+    (tmp_path / "bad.fa").write_text(">x\nACGU\n>y\nMELT\n")
+    refused(["import", tmp_path / "bad.fa", "--to", store], "record 2 ('y'), position 2", "'E'", "protein")
+    assert len(Collection.open(store)) == 5
+    refused(["import", tmp_path / "five.fasta", "--to", store], "record 1 ('one')", "already", "--duplicates keep-first")
+
+
+def test_gaps_and_headers(tmp_path, run, refused):
+    (tmp_path / "aligned.fa").write_text(">tRNA\nAC--GU.\n>tRNA\nGGGG\n")
+    refused(["import", tmp_path / "aligned.fa", "--to", tmp_path / "c"], "position 3", "--strip-gaps")
+    said = run("import", tmp_path / "aligned.fa", "--to", tmp_path / "c", "--strip-gaps", "--header", "rna_type", "--json")
+    assert said.json["added"] == 2
+    rows = Collection.open(tmp_path / "c").table(["id", "sequence", "rna_type"]).to_pylist()
+    assert rows[0] == {"id": "aligned:1", "sequence": "ACGU", "rna_type": "tRNA"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "added"),
+    [
+        (["words", "--max-length", "3", "--letters", "ACGUN"], 155),
+        (["symmetric", "--max-length", "1"], 16 + 12),
+        (["symmetric", "--max-length", "1", "--undefined"], 2 * (16 + 12)),
+        (["hairpins", "-n", "70", "--seed", "3", "--no-tails"], 70),
+    ],
+)
+def test_synthesize(tmp_path, run, arguments, added):
+    assert run("synthesize", *arguments, "--to", tmp_path / "c", "--json").json["added"] == added
+
+
+def test_info(store, run):
+    run("embed", store, "--model", "kmer2")
+    said = run("info", store, "--json").json
+    assert said["molecules"] == 5
+    assert said["rna_types"] == {"": 3, "rRNA": 1, "tRNA": 1}
+    assert said["length_nt"]["max"] == 10
+    assert said["embeddings"][0]["column"] == "kmer2"
+    assert said["embeddings"][0]["vectors"] == 5
+    text = run("info", store).out
+    for word in ("5 molecules", "tRNA", "not known", "kmer2", "median"):
+        assert word in text
+
+
+def test_embed_a_collection_and_top_up(tmp_path, store, run):
+    assert run("embed", store, "--model", "kmer2", "--json").json["embedded"] == 5
+    (tmp_path / "more.fa").write_text(">six\nACACACAC\n")
+    run("import", tmp_path / "more.fa", "--to", store)
+    said = run("embed", store, "--model", "kmer2", "--json").json
+    assert (said["embedded"], said["before"]) == (1, 5)
+    ids, vectors = Collection.open(store).embedding("kmer2")
+    table = Collection.open(store).table(["id", "sequence"])
+    assert ids == table["id"].to_pylist()
+    np.testing.assert_allclose(vectors, KmerEncoder(2).encode(tokenize(table["sequence"])))
+
+
+def test_embed_a_file_keeps_its_order(tmp_path, fasta, run):
+    expected = KmerEncoder(2).encode(tokenize(["ACGUACGUAC", "GGGGCCCC", "AAAAUUUU", "ACGUACGUAG", "CCCCGGGG"]))
+    ids = ["one", "two", "three", "four", "five"]
+    for name in ("v.npy", "v.parquet", "v.h5ad"):
+        said = run("embed", fasta, "--model", "kmer2", "--out", tmp_path / name, "--json").json
+        assert said["embedded"] == 5
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), expected)
+    assert (tmp_path / "v.ids.txt").read_text().split() == ids
+    table = pq.read_table(tmp_path / "v.parquet")
+    assert table["id"].to_pylist() == ids
+    np.testing.assert_array_equal(np.stack(table["kmer2"].to_numpy()), expected)
+    data = anndata.read_h5ad(tmp_path / "v.h5ad")
+    assert list(data.obs_names) == ids
+    np.testing.assert_array_equal(data.obsm["kmer2"], expected)
+
+
+def test_vectors_made_elsewhere_come_in_and_can_be_searched(tmp_path, fasta, run, refused):
+    run("embed", fasta, "--model", "kmer2", "--out", tmp_path / "v.parquet")
+    table = pq.read_table(tmp_path / "v.parquet").replace_schema_metadata(None)
+    pq.write_table(table.rename_columns([*table.column_names[:-1], "mine"]), tmp_path / "mine.parquet")
+    assert run("import", tmp_path / "mine.parquet", "--to", tmp_path / "c").code == 0
+    found = run("search", tmp_path / "c", "--model", "mine", "--query", "one", "-k", "1", "--json").json
+    assert found["neighbours"][0]["id"] == "four"
+
+
+def test_search_by_id_and_by_sequence(store, run):
+    run("embed", store, "--model", "kmer2")
+    by_id = run("search", store, "--model", "kmer2", "--query", "one", "-k", "2", "--json").json["neighbours"]
+    assert [one["id"] for one in by_id][0] == "four"
+    assert "one" not in [one["id"] for one in by_id]
+    by_sequence = run("search", store, "--model", "kmer2", "--query", "acgtacgtac", "-k", "2", "--json").json["neighbours"]
+    assert [one["id"] for one in by_sequence] == ["one", "four"]
+    assert by_sequence[0]["distance"] == pytest.approx(0, abs=1e-5)
+    kept = run("search", store, "--model", "kmer2", "--query", "one", "--where", "rna_type = 'rRNA'", "--json").json
+    assert [one["id"] for one in kept["neighbours"]] == ["two"]
+    assert "1    0." in run("search", store, "--model", "kmer2", "--query", "one").out
+
+
+@pytest.mark.parametrize(("method", "dims"), [("pca", 2), ("tsne", 2), ("umap", 3)])
+def test_map(tmp_path, store, run, method, dims):
+    run("embed", store, "--model", "kmer2")
+    for ending in ("png", "html"):
+        out = tmp_path / f"map.{ending}"
+        said = run("map", store, "--model", "kmer2", "--method", method, "--dims", dims, "--out", out, "--json")
+        assert said.json["molecules"] == 5
+        assert out.stat().st_size > 10_000
+    first, header, *rows = (tmp_path / "map.points.tsv").read_text().splitlines()
+    assert json.loads(first.removeprefix("# "))["seed"] == 0
+    assert header.split("\t") == ["id", *"xyz"[:dims], "rna_type", "length"]
+    assert [row.split("\t")[0] for row in rows] == ["one", "two", "three", "four", "five"]
+
+
+def test_map_fitted_on_one_set_and_applied_to_another(tmp_path, run):
+    run("synthesize", "hairpins", "-n", "60", "--to", tmp_path / "c")
+    run("import", "ribosome", "--to", tmp_path / "c")
+    run("embed", tmp_path / "c", "--model", "kmer3")
+    arguments = ["map", tmp_path / "c", "--model", "kmer3", "--method", "pca", "--out", tmp_path / "m.png"]
+    run(*arguments, "--fit", "rna_type = 'synthetic'", "--where", "rna_type = 'rRNA'")
+    rows = [row.split("\t") for row in (tmp_path / "m.points.tsv").read_text().splitlines()[2:]]
+    store = Collection.open(tmp_path / "c")
+    basis, shown = (store.embedding("kmer3", f"rna_type = '{one}'")[1] for one in ("synthetic", "rRNA"))
+    _, _, axes = np.linalg.svd(basis - basis.mean(axis=0), full_matrices=False)
+    expected = (shown - basis.mean(axis=0)) @ axes[:2].T
+    found = np.array([[float(row[1]), float(row[2])] for row in rows])
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=2e-4)
+
+
+def test_train_embed_search(tmp_path, run, refused):
+    run("synthesize", "hairpins", "-n", "200", "--to", tmp_path / "c")
+    (tmp_path / "small.toml").write_text("name = 'small'\n[model]\nwidth = 16\nheads = 2\n[optimizer]\nsteps = 9\n")
+    arguments = ["train", "autoencoder", "--data", tmp_path / "c", "--out", tmp_path / "m", "--config", tmp_path / "small.toml"]
+    said = run(*arguments, "--set", "optimizer.steps=5", "--set", "model.feedforward=32", "--json").json
+    assert said["figures"]["steps"] == 5
+    found = checkpoint.load(tmp_path / "m")
+    assert (found.name, found.model.config.width, found.model.config.feedforward) == ("small", 16, 32)
+    assert run("embed", tmp_path / "c", "--model", tmp_path / "m", "--json").json["column"] == "small"
+    assert run("embed", tmp_path / "c", "--model", tmp_path / "m", "--pool", "first", "--json").json["column"] == "small_first"
+    for name in ("small", tmp_path / "m"):
+        said = run("search", tmp_path / "c", "--model", name, "--query", "GGGGUUUUCCCC", "-k", "3", "--json").json
+        assert len(said["neighbours"]) == 3
+    run(*arguments, "--set", "seed=1")
+    refused(["search", tmp_path / "c", "--model", tmp_path / "m", "--query", "hairpin:0:1"], "earlier small", "--overwrite")
+    refused(["embed", tmp_path / "c", "--model", tmp_path / "m"], "revision", "--overwrite")
+    assert run("embed", tmp_path / "c", "--model", tmp_path / "m", "--overwrite", "--json").json["embedded"] == 200
+
+
+def test_export_and_import_again(tmp_path, store, run):
+    run("embed", store, "--model", "kmer2")
+    for name in ("x.fasta", "x.parquet", "x.h5ad"):
+        assert run("export", store, "--out", tmp_path / name, "--json").json == {"written": 5, "file": str(tmp_path / name)}
+    run("import", tmp_path / "x.parquet", "--to", tmp_path / "again")
+    one, two = Collection.open(store), Collection.open(tmp_path / "again")
+    assert one.table(one.schema.names).to_pylist() == two.table(one.schema.names).to_pylist()
+    assert one.embeddings == two.embeddings
+    assert run("export", store, "--out", tmp_path / "t.fasta", "--where", "rna_type = 'tRNA'", "--json").json["written"] == 1
+    assert (tmp_path / "t.fasta").read_text() == ">one tRNA first\nACGUACGUAC\n"
+
+
+def test_mistakes(tmp_path, store, refused, monkeypatch):
+    c, out = store, tmp_path / "o.png"
+    monkeypatch.chdir(tmp_path)
+    refused(["info", tmp_path / "nowhere"], "no collection", "ribospace import")
+    refused(["info", tmp_path], "not a Ribospace collection")
+    refused(["import", tmp_path / "nowhere.fa", "--to", c], "nowhere.fa does not exist")
+    refused(["embed", c, "--model", "kmre4"], "no model 'kmre4'", "kmer4")
+    refused(["embed", c, "--model", "kmer12"], "kmer1 to kmer8")
+    refused(["embed", c, "--model", str(tmp_path)], "holds no model")
+    refused(["embed", tmp_path / "five.fasta", "--model", "kmer2"], "--out")
+    refused(["embed", tmp_path / "five.fasta", "--model", "kmer2", "--out", "v.csv"], ".parquet, .npy, .h5ad")
+    refused(["search", c, "--model", "kmer2", "--query", "one"], "no embedding 'kmer2'", "ribospace embed")
+    refused(["map", c, "--model", "kmer2", "--out", tmp_path / "m.gif"], ".png", ".html")
+    refused(["map", c, "--model", "kmer2", "--out", out], "ribospace embed")
+    refused(["export", c, "--out", tmp_path / "x.csv"], ".fasta", ".h5ad")
+    refused(["export", c, "--out", tmp_path / "x.fasta", "--where", "rna_typ = 'x'"], "rna_typ", "rna_type")
+    refused(["synthesize", "hairpin", "--to", c], "Did you mean hairpins")
+    refused(["synthesize", "words", "--letters", "ACGE", "--to", c], "no alphabet")
+    refused(["train", "autoencoder", "--data", c, "--out", "m", "--set", "model.widht=3"], "widht", "width")
+    refused(["train", "autoencoder", "--data", c, "--out", "m", "--set", "model.width=ten"], "width", "int")
+    refused(["train", "autoencoder", "--data", c, "--out", "m", "--set", "width"], "key=value")
+    refused(["import", tmp_path / "five.fasta", "--to", c, "--duplicates", "keep"], "keep-first")
+    assert not (tmp_path / "m").exists()
+
+
+def test_search_mistakes(store, run, refused):
+    run("embed", store, "--model", "kmer2")
+    refused(["search", store, "--model", "kmer2", "--query", "nobody!"], "no molecule with the id 'nobody!'", "no RNA")
+    refused(["search", store, "--model", "kmer2", "--query", "one", "--pool", "x", "--where", "q = 1"], "q = 1")
+    refused(["search", store, "--model", "kmer2", "--query", "one", "--indexed"], "256")
+
+
+def test_unknown_command_and_option_leave_with_2(run):
+    assert run("embedd").code == 2
+    assert run("info", "--nonsense").code == 2
+
+
+def test_a_failure_is_one_line_and_code_1(run, monkeypatch, store):
+    def broken(self, where=None):
+        raise KeyError("something of ours")
+
+    monkeypatch.setattr(Collection, "count", broken)
+    answer = run("export", store, "--out", store.parent / "x.fasta")
+    assert answer.code == 1
+    assert "KeyError" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_version_and_help(run):
+    assert run("--version").out.startswith("ribospace ")
+    for command in ("demo", "import", "synthesize", "info", "export", "embed", "search", "map", "train"):
+        said = run(command, "--help")
+        assert said.code == 0
+        assert "--help" in said.out

@@ -1,0 +1,121 @@
+"""The autoencoder's laws: padding, batch and cache change nothing; the decoder cannot see ahead."""
+
+import pytest
+import torch
+
+from ribospace.alphabet import END, PAD, START, letters_of, tokenize
+from ribospace.models.autoencoder import POOLINGS, Autoencoder, AutoencoderConfig, key_mask, pooled
+from ribospace.models.transformer import Attention, Cache, Rotary
+
+SEQUENCES = ["ACGUACGU", "G", "NNACGURYK", "UUUUACGUACGUACGGGA"]
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(3)
+    model = Autoencoder(AutoencoderConfig(width=16, heads=2, encoder_layers=2, decoder_layers=2, feedforward=32))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def padded(sequences):
+    return torch.from_numpy(tokenize(sequences).padded()).long()
+
+
+@torch.no_grad()
+def test_embedding_does_not_depend_on_batch_padding_or_order(model):
+    together = model.embed(padded(SEQUENCES), "mean")
+    for number, sequence in enumerate(SEQUENCES):
+        torch.testing.assert_close(together[number], model.embed(padded([sequence]), "mean")[0], atol=1e-5, rtol=1e-5)
+    backwards = model.embed(padded(SEQUENCES[::-1]), "mean").flip(0)
+    torch.testing.assert_close(together, backwards, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_pooling_counts_nucleotides_only(model, pooling):
+    tokens = padded(SEQUENCES)
+    embedded = model.encode(tokens)
+    vectors = pooled(embedded, tokens, pooling)
+    for number, sequence in enumerate(SEQUENCES):
+        inside = embedded[number, 1 : len(sequence) + 1].mean(0) if pooling == "mean" else embedded[number, 0]
+        torch.testing.assert_close(vectors[number], inside, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_cached_decoding_equals_uncached(model):
+    tokens = padded(SEQUENCES)
+    memory, mask = model.encode(tokens), key_mask(tokens)
+    whole = model.decode(tokens, memory, mask)
+    cache = Cache()
+    steps = [model.decode(tokens[:, at : at + 1], memory, mask, cache) for at in range(tokens.shape[1])]
+    torch.testing.assert_close(torch.cat(steps, dim=1), whole, atol=1e-5, rtol=1e-5)
+    assert torch.equal(model.reconstruct(tokens, cached=True), model.reconstruct(tokens, cached=False))
+
+
+@torch.no_grad()
+def test_reconstruction_does_not_depend_on_the_batch(model):
+    together = model.reconstruct(padded(SEQUENCES))
+    for number, sequence in enumerate(SEQUENCES):
+        alone = model.reconstruct(padded([sequence]))[0]
+        assert letters_of(together[number].numpy())[: len(alone)] == letters_of(alone.numpy())[: together.shape[1]]
+
+
+@torch.no_grad()
+def test_decoder_cannot_see_ahead(model):
+    tokens = padded(["ACGUACGU"])
+    memory = model.encode(tokens)
+    changed = tokens.clone()
+    changed[0, 5] = tokens[0, 6]
+    before, after = model.decode(tokens, memory, None), model.decode(changed, memory, None)
+    torch.testing.assert_close(before[:, :5], after[:, :5])
+    assert not torch.allclose(before[:, 5:], after[:, 5:])
+
+
+@torch.no_grad()
+def test_encoder_reads_all_and_padding_nothing(model):
+    tokens = padded(["ACGUACGU"])
+    more = torch.cat([tokens, torch.full((1, 7), PAD)], dim=1)
+    torch.testing.assert_close(model.encode(more)[:, : tokens.shape[1]], model.encode(tokens), atol=1e-5, rtol=1e-5)
+    changed = tokens.clone()
+    changed[0, 8] = tokens[0, 2]
+    assert not torch.allclose(model.encode(tokens)[0, 1], model.encode(changed)[0, 1])
+
+
+def test_attention_equals_its_formula():
+    torch.manual_seed(0)
+    attention = Attention(8, 2, 0.0).eval()
+    x = torch.randn(1, 5, 8)
+    key, value = attention.project(x)
+    query = attention.rotary(attention._split(attention.query(x)))
+    weights = torch.softmax(query @ key.transpose(2, 3) / 2.0, dim=-1)
+    expected = attention.out((weights @ value).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(attention.attend(x, key, value), expected)
+
+
+def test_rotary_depends_on_distance_only():
+    torch.manual_seed(0)
+    rotary, q, k = Rotary(8), torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+    near = (rotary(q, 3) * rotary(k, 1)).sum()
+    far = (rotary(q, 103) * rotary(k, 101)).sum()
+    torch.testing.assert_close(near, far, atol=1e-4, rtol=1e-4)
+    assert not torch.isclose(near, (rotary(q, 4) * rotary(k, 1)).sum())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "word"), [({"width": 10, "heads": 3}, "heads"), ({"width": 6, "heads": 2}, "even"), ({"heads": 0}, "1 or")]
+)
+def test_impossible_sizes_are_refused(sizes, word):
+    with pytest.raises(ValueError, match=word):
+        AutoencoderConfig(**sizes)
+
+
+def test_reconstruct_ends_and_pads(model):
+    written = model.reconstruct(padded(SEQUENCES))
+    for row in written:
+        ends = (row == END).nonzero()
+        if len(ends):
+            assert (row[int(ends[0]) + 1 :] == PAD).all()
+    assert START not in written[:, 0].tolist() or written.shape[1] <= 2 * padded(SEQUENCES).shape[1]

@@ -1,0 +1,97 @@
+"""Models on disk: the same after a round trip, and never half right."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ribospace.errors import UserError
+from ribospace.models import checkpoint
+from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    model = Autoencoder(AutoencoderConfig(width=8, heads=2, feedforward=16))
+    checkpoint.save(model, tmp_path / "model", "small", {"figures": {"loss": 1.5}})
+    return tmp_path / "model"
+
+
+def test_round_trip(folder):
+    torch.manual_seed(0)
+    model = Autoencoder(AutoencoderConfig(width=8, heads=2, feedforward=16))
+    found = checkpoint.load(folder)
+    assert (found.name, found.model.config, found.about["figures"]) == ("small", model.config, {"loss": 1.5})
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, found.model.state_dict()[key]), key
+    assert not found.model.training
+    assert "torch" in found.about["versions"]
+
+
+def test_revision_follows_the_weights(folder):
+    before = checkpoint.load(folder).revision
+    assert checkpoint.load(folder).revision == before
+    tensors = load_file(folder / "model.safetensors")
+    tensors["bias"] = tensors["bias"] + 1
+    save_file(tensors, folder / "model.safetensors")
+    assert checkpoint.load(folder).revision != before
+
+
+def test_save_replaces_whole(folder):
+    (folder / "left over").write_text("x")
+    checkpoint.save(Autoencoder(AutoencoderConfig(width=4, heads=1, feedforward=4)), folder, "new", {})
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert checkpoint.load(folder).name == "new"
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def change(folder, **more):
+    said = json.loads((folder / "config.json").read_text())
+    said.update(more)
+    (folder / "config.json").write_text(json.dumps(said))
+
+
+def test_config_that_disagrees_is_refused_with_names(folder):
+    change(folder, config={"width": 8, "heads": 2, "feedforward": 32})
+    with pytest.raises(UserError, match=r"feedforward.*\(16.*config says \(32"):
+        checkpoint.load(folder)
+
+
+def test_layers_that_are_missing_are_named(folder):
+    change(folder, config={"width": 8, "heads": 2, "feedforward": 16, "decoder_layers": 2})
+    with pytest.raises(UserError, match=r"decoder\.1.* missing"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda f: change(f, config={"widht": 8}), "width"),
+        (lambda f: change(f, format=99), "format 99"),
+        (lambda f: change(f, model="rnafm"), "not the config"),
+        (lambda f: (f / "config.json").write_text("{"), "not JSON"),
+        (lambda f: (f / "config.json").unlink(), "no model"),
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04pickle"), "damaged"),
+        (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:500]), "damaged"),
+        (lambda f: change(f, config={"width": 9, "heads": 2}), "even whole number"),
+    ],
+)
+def test_damage_is_said(folder, damage, words):
+    damage(folder)
+    with pytest.raises(UserError, match=words):
+        checkpoint.load(folder)
+
+
+def test_what_is_no_folder(tmp_path):
+    with pytest.raises(UserError, match="holds no model"):
+        checkpoint.load(tmp_path / "nowhere")
+
+
+def test_moving_a_model_changes_nothing(folder, tmp_path):
+    before = checkpoint.load(folder)
+    moved = shutil.move(folder, tmp_path / "elsewhere")
+    assert checkpoint.load(moved).revision == before.revision

@@ -1,0 +1,169 @@
+"""Training: what is learnt, what is held out, what is never counted."""
+
+import numpy as np
+import pytest
+import torch
+
+from ribospace.alphabet import END, MASK, PAD, START, detokenize, tokenize
+from ribospace.batching import cut_windows
+from ribospace.collection import Collection
+from ribospace.config import from_mapping
+from ribospace.encoders import find_encoder
+from ribospace.errors import UserError
+from ribospace.models import checkpoint
+from ribospace.models.autoencoder import AutoencoderConfig
+from ribospace.models.device import has_bf16, use_bf16
+from ribospace.records import record_batch
+from ribospace.training.data import NEAR_COPY, WORD, batches, hold_out, training_data
+from ribospace.training.loop import OptimizerConfig, TrainConfig, _rate, train_autoencoder
+from ribospace.training.metrics import character_error_rate
+from ribospace.training.objectives import masked, reconstruction_loss
+
+SMALL = {
+    "held_out": 0.2,
+    "model": {"width": 32, "heads": 2, "encoder_layers": 1, "feedforward": 64, "window": 30},
+    "optimizer": {"steps": 250, "token_budget": 1024, "precision": "fp32", "mask": 0.0, "warmup": 20},
+}
+
+
+@pytest.fixture
+def words(tmp_path):
+    """120 random molecules of 8 to 24 nt."""
+    generator = np.random.default_rng(0)
+    sequences = ["".join(generator.choice(list("ACGU"), length)) for length in generator.integers(8, 25, 120)]
+    store = Collection.create(tmp_path / "words")
+    store.append([record_batch([f"w{n}" for n in range(120)], sequences)])
+    return store
+
+
+def test_autoencoder_learns_to_write_molecules_it_never_saw(words, tmp_path):
+    answer = train_autoencoder(words, tmp_path / "model", from_mapping(TrainConfig, SMALL))
+    figures = answer["figures"]
+    assert answer["data"]["validation_molecules"] > 5
+    assert figures["validation_cer"] < 0.2 < figures["first_loss"]
+    assert figures["last_loss"] < 0.5 * figures["first_loss"]
+    found = checkpoint.load(tmp_path / "model")
+    assert found.about["training"]["seed"] == 0
+    assert found.about["figures"] == figures
+    vectors = find_encoder(str(tmp_path / "model")).encode(tokenize(words.table(["sequence"])["sequence"]))
+    variances = np.linalg.eigvalsh(np.cov(vectors.T))
+    assert 0.5 < variances[-1] < 2  # whitened: no direction drowns the others
+    assert np.abs(vectors.mean(axis=0)).max() < 0.3
+
+
+def test_same_seed_same_weights(words, tmp_path):
+    settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 5, "mask": 0.15}}
+    config = from_mapping(TrainConfig, settings)
+    for name in ("one", "two"):
+        train_autoencoder(words, tmp_path / name, config)
+    one, two = (checkpoint.load(tmp_path / name).model.state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    train_autoencoder(words, tmp_path / "other", from_mapping(TrainConfig, settings | {"seed": 1}))
+    other = checkpoint.load(tmp_path / "other").model.state_dict()
+    assert not torch.equal(one["bias"], other["bias"])
+
+
+def test_minutes_stop_and_say_so(words, tmp_path):
+    settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 10_000, "minutes": 0.0005}}
+    figures = train_autoencoder(words, tmp_path / "model", from_mapping(TrainConfig, settings))["figures"]
+    assert figures["steps"] < 10_000
+    assert "stopped after" in figures["stopped"]
+
+
+def test_bf16_trains_where_the_machine_has_it(words, tmp_path):
+    settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 20, "precision": "bf16"}}
+    figures = train_autoencoder(words, tmp_path / "model", from_mapping(TrainConfig, settings))["figures"]
+    assert figures["last_loss"] < figures["first_loss"]
+    cpu = torch.device("cpu")
+    assert use_bf16("auto", cpu) == has_bf16(cpu)
+    with pytest.raises(UserError, match="fp32"):
+        use_bf16("fp23", cpu)
+
+
+def test_held_out_molecules_have_no_near_copy_in_training():
+    generator = np.random.default_rng(1)
+    originals = ["".join(generator.choice(list("ACGU"), 80)) for _ in range(100)]
+    copies = [one[:40] + "A" + one[41:] for one in originals[:50]]
+    tokens = tokenize(sorted(set(originals + copies)))
+    windows, molecule = cut_windows(tokens, 60, 15)
+    held = hold_out(windows, molecule, 0.2, seed=0)
+    assert len(held.candidates) == round(0.2 * len(tokens))
+    assert 0 < len(held.kept) < len(held.candidates)
+    sequences = detokenize(tokens)
+
+    def kmers(text):
+        return {text[at : at + WORD] for at in range(len(text) - WORD + 1)}
+
+    pieces = detokenize(windows)
+    trained = [kmers(piece) for piece, owner in zip(pieces, molecule, strict=True) if owner not in held.candidates]
+    for candidate in held.candidates:
+        own = [kmers(piece) for piece, owner in zip(pieces, molecule, strict=True) if owner == candidate]
+        copied = any(len(one & other) > NEAR_COPY * len(one) for one in own for other in trained)
+        assert copied == (candidate not in held.kept), sequences[candidate]
+
+
+def test_training_data_covers_everything_once(words):
+    data = training_data(words, None, 10, 0.2, 0)
+    assert data.about["distinct_molecules"] == 120
+    held = int(data.about["validation_molecules"]) + int(data.about["validation_near_copies_left_out"])
+    assert int(data.about["training_molecules"]) + held == 120
+    assert max(data.training.lengths) <= 10
+    assert not set(detokenize(data.training)) & set(detokenize(data.validation))
+    with pytest.raises(UserError, match="distinct molecules"):
+        training_data(words, "id = 'w1'", 10, 0.2, 0)
+
+
+def test_batches_hold_every_window_once():
+    tokens = tokenize(["A" * n for n in range(1, 40)])
+    rows = [row for batch in batches(tokens, 64, np.random.default_rng(0)) for row in batch.tolist()]
+    assert sorted(len([one for one in row if one != PAD]) - 2 for row in rows) == list(range(1, 40))
+
+
+def test_padding_never_counts_in_the_loss():
+    logits = torch.randn(2, 6, 22)
+    tokens = torch.tensor([[START, 9, 8, END, PAD, PAD], [START, 7, 6, 9, 8, END]])
+    padded = reconstruction_loss(logits, tokens)
+    spoiled = logits.clone()
+    spoiled[0, 3:] = 1e3 * torch.randn(3, 22)
+    torch.testing.assert_close(padded, reconstruction_loss(spoiled, tokens))
+    by_hand = torch.log_softmax(logits, -1)
+    letters = [by_hand[0, t, tokens[0, t + 1]] for t in range(3)] + [by_hand[1, t, tokens[1, t + 1]] for t in range(5)]
+    torch.testing.assert_close(padded, -torch.stack(letters).mean())
+
+
+def test_masks_have_berts_proportions_and_spare_special_tokens():
+    tokens = torch.full((200, 102), 9)
+    tokens[:, 0], tokens[:, -2], tokens[:, -1] = START, END, PAD
+    spoiled = masked(tokens, 0.15, torch.Generator().manual_seed(0))
+    letters = tokens == 9
+    assert torch.equal(spoiled[~letters], tokens[~letters])
+    assert ((spoiled == MASK) & letters).sum() / letters.sum() == pytest.approx(0.12, abs=0.01)
+    other = (spoiled != tokens) & (spoiled != MASK)
+    assert other.sum() / letters.sum() == pytest.approx(0.015 * 3 / 4, abs=0.004)  # a random base is A itself in 1 of 4
+    assert torch.equal(spoiled, masked(tokens, 0.15, torch.Generator().manual_seed(0)))
+    assert torch.equal(masked(tokens, 0.0, torch.Generator().manual_seed(0)), tokens)
+
+
+def test_character_error_rate_known_values():
+    assert character_error_rate(["kitten"], ["sitting"]) == pytest.approx(3 / 7)
+    assert character_error_rate(["", "ACGU"], ["AC", "ACGU"]) == pytest.approx(2 / 6)
+
+
+def test_learning_rate_warms_up_and_falls_to_zero():
+    settings = OptimizerConfig(steps=100, warmup=10)
+    rates = [_rate(step, settings) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1
+    assert rates[100] == pytest.approx(0)
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+
+
+@pytest.mark.parametrize("settings", [{"optimizer": {"steps": 0}}, {"held_out": 1.0}, {"optimizer": {"mask": -0.1}}])
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(UserError, match="must be|not in"):
+        from_mapping(TrainConfig, settings)
+
+
+def test_defaults_are_what_the_docs_say():
+    assert TrainConfig().model == AutoencoderConfig()
+    assert TrainConfig().model.width == 64
