@@ -88,9 +88,7 @@ def map_figure(
     norm = LogNorm(shortest, longest)
     points = by_length.scatter(*coordinates.T, s=size, c=lengths, cmap="cividis", norm=norm, alpha=0.8, linewidths=0)
     bar = figure.colorbar(points, ax=by_length, label="length (nt)", shrink=0.8, pad=0.02 if dims == 2 else 0.1)
-    ticks = [
-        tick for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000) if shortest <= tick <= longest
-    ]
+    ticks = [tick for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000) if shortest <= tick <= longest]
     if ticks:
         bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
         bar.minorticks_off()

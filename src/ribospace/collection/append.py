@@ -105,13 +105,14 @@ def _append(
     if start.rows:
         before = lance.dataset(collection.lance().uri, version=start.version)
         for batch in before.scanner(columns=["id"]).to_batches():
-            stored.add(batch.column("id"))
+            stored.add(hashes_of(batch.column("id")))
     accepted, skipped = 0, 0
 
     def new_ones() -> Iterator[pa.RecordBatch]:
         nonlocal accepted, skipped
         for batch in batches:
-            known, twice = stored.contains(batch.column("id")), ~seen.add(batch.column("id"))
+            hashes = hashes_of(batch.column("id"))
+            known, twice = stored.contains(hashes), ~seen.add(hashes)
             old = known | twice
             if old.any():
                 if duplicates == "refuse":
@@ -228,14 +229,15 @@ class _Journal:
 
 
 class _IdIndex:
-    """A set of ids as sorted 128-bit hashes: 16 bytes an id, whatever its length."""
+    """A set of ids as sorted 128-bit hashes, (2, n) as `hashes_of` gives them: 16 bytes an id, whatever its length."""
 
     def __init__(self) -> None:
         self._runs: list[npt.NDArray[np.uint64]] = []  # each (2, n), sorted by its first row
 
-    def contains(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
+    def contains(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """(n,) whether each id is in the set."""
-        hashes = _hashes(ids)
+        if not self._runs:
+            return np.zeros(hashes.shape[1], dtype=bool)
         order = np.argsort(hashes[0])
         found = np.empty(len(order), dtype=bool)
         found[order] = self._contains(hashes[:, order])
@@ -248,9 +250,8 @@ class _IdIndex:
             found |= (run[:, at] == ordered).all(axis=0)
         return found
 
-    def add(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
-        """Put ids in; (n,) whether each was new, also against those before it in `ids`."""
-        hashes = _hashes(ids)
+    def add(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Put ids in; (n,) whether each was new, also against those before it in `hashes`."""
         order = np.argsort(hashes[0], kind="stable")
         ordered = hashes[:, order]
         fresh = ~self._contains(ordered)
@@ -265,7 +266,7 @@ class _IdIndex:
         return new
 
 
-def _hashes(ids: pa.Array) -> npt.NDArray[np.uint64]:
+def hashes_of(ids: pa.Array) -> npt.NDArray[np.uint64]:
     """(2, n) two independent 64-bit hashes of each id."""
     series = pl.Series(pl.from_arrow(ids))
     return np.stack([series.hash(seed=11).to_numpy(), series.hash(seed=1117).to_numpy()])

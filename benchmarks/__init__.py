@@ -1,0 +1,1 @@
+"""Speed and memory, measured; one file a subject, run as scripts, never as timed tests."""

@@ -1,0 +1,36 @@
+"""Medians over several runs, and the peak memory of the process that made them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import time
+from pathlib import Path
+from collections.abc import Callable
+from statistics import median
+
+from ribospace.files import versions
+
+
+def measure(what: str, count: int, work: Callable[[], object], runs: int = 5, warm_up: int = 1) -> None:
+    """Print molecules a second as one JSON line: the median of `runs`, all of them, and the process's peak memory."""
+    rates = []
+    for run in range(warm_up + runs):
+        began = time.perf_counter()
+        work()
+        if run >= warm_up:
+            rates.append(count / (time.perf_counter() - began))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    print(json.dumps({"what": what, "median": median(rates), "runs": rates, "peak_mb": peak}), flush=True)
+
+
+def machine() -> str:
+    """What it was measured on."""
+    said = ", ".join(f"{name} {one}" for name, one in versions("torch", "lancedb", "numpy").items())
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores; {said}"
