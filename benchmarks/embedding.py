@@ -1,4 +1,4 @@
-"""Embedding into a collection with 4-mers and with an (untrained) autoencoder of the default size; memory with the number."""
+"""Embedding with 3-mers and an (untrained) autoencoder of the default size; memory with the number of molecules."""
 
 from __future__ import annotations
 

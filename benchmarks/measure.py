@@ -7,8 +7,8 @@ import os
 import platform
 import resource
 import time
-from pathlib import Path
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 from ribospace.files import versions

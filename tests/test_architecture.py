@@ -28,7 +28,18 @@ FLOORS = {
     "analysis": 7, "plots": 7,
     "cli": 9,
 }  # fmt: skip
-NO_TORCH = ("alphabet", "records", "sources", "collection", "analysis", "plots", "errors", "files", "config", "batching")
+NO_TORCH = (
+    "alphabet",
+    "records",
+    "sources",
+    "collection",
+    "analysis",
+    "plots",
+    "errors",
+    "files",
+    "config",
+    "batching",
+)
 HEAVY = ("torch", "matplotlib", "lancedb", "sklearn", "umap", "pandas", "pyarrow")
 
 

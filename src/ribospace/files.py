@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -81,6 +81,20 @@ def existing_file(path: Path | str) -> Path:
     if not os.access(path, os.R_OK):
         raise UserError(f"{path} may not be read. Change its permissions (chmod +r) or copy it.")
     return path
+
+
+def require_ending(path: Path, endings: Iterable[str]) -> None:
+    """Refuse a file to be written whose ending does not say which kind to write.
+
+    Examples
+    --------
+    >>> require_ending(Path("map.gif"), [".png", ".html"])
+    Traceback (most recent call last):
+        ...
+    ribospace.errors.UserError: map.gif ends in none of .png, .html: the ending says what to write.
+    """
+    if path.suffix not in endings:
+        raise UserError(f"{path} ends in none of {', '.join(endings)}: the ending says what to write.")
 
 
 def sha256(*paths: Path) -> str:

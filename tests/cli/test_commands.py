@@ -12,7 +12,9 @@ from ribospace.collection import Collection
 from ribospace.encoders.kmer import KmerEncoder
 from ribospace.models import checkpoint
 
-FASTA = ">one tRNA first\nACGUACGUAC\n>two rRNA second\nggggcccc\n>three\nAAAAUUUU\n>four\nACGUACGUAG\n>five\nCCCCGGGG\n"
+FASTA = (
+    ">one tRNA first\nACGUACGUAC\n>two rRNA second\nggggcccc\n>three\nAAAAUUUU\n>four\nACGUACGUAG\n>five\nCCCCGGGG\n"
+)
 
 
 @pytest.fixture
@@ -57,13 +59,17 @@ def test_import_of_a_bad_file_leaves_a_collection_as_it_was(tmp_path, store, ref
     (tmp_path / "bad.fa").write_text(">x\nACGU\n>y\nMELT\n")
     refused(["import", tmp_path / "bad.fa", "--to", store], "record 2 ('y'), position 2", "'E'", "protein")
     assert len(Collection.open(store)) == 5
-    refused(["import", tmp_path / "five.fasta", "--to", store], "record 1 ('one')", "already", "--duplicates keep-first")
+    refused(
+        ["import", tmp_path / "five.fasta", "--to", store], "record 1 ('one')", "already", "--duplicates keep-first"
+    )
 
 
 def test_gaps_and_headers(tmp_path, run, refused):
     (tmp_path / "aligned.fa").write_text(">tRNA\nAC--GU.\n>tRNA\nGGGG\n")
     refused(["import", tmp_path / "aligned.fa", "--to", tmp_path / "c"], "position 3", "--strip-gaps")
-    said = run("import", tmp_path / "aligned.fa", "--to", tmp_path / "c", "--strip-gaps", "--header", "rna_type", "--json")
+    said = run(
+        "import", tmp_path / "aligned.fa", "--to", tmp_path / "c", "--strip-gaps", "--header", "rna_type", "--json"
+    )
     assert said.json["added"] == 2
     rows = Collection.open(tmp_path / "c").table(["id", "sequence", "rna_type"]).to_pylist()
     assert rows[0] == {"id": "aligned:1", "sequence": "ACGU", "rna_type": "tRNA"}
@@ -135,9 +141,11 @@ def test_vectors_made_elsewhere_come_in_and_can_be_searched(tmp_path, fasta, run
 def test_search_by_id_and_by_sequence(store, run):
     run("embed", store, "--model", "kmer2")
     by_id = run("search", store, "--model", "kmer2", "--query", "one", "-k", "2", "--json").json["neighbours"]
-    assert [one["id"] for one in by_id][0] == "four"
+    assert next(one["id"] for one in by_id) == "four"
     assert "one" not in [one["id"] for one in by_id]
-    by_sequence = run("search", store, "--model", "kmer2", "--query", "acgtacgtac", "-k", "2", "--json").json["neighbours"]
+    by_sequence = run("search", store, "--model", "kmer2", "--query", "acgtacgtac", "-k", "2", "--json").json[
+        "neighbours"
+    ]
     assert [one["id"] for one in by_sequence] == ["one", "four"]
     assert by_sequence[0]["distance"] == pytest.approx(0, abs=1e-5)
     kept = run("search", store, "--model", "kmer2", "--query", "one", "--where", "rna_type = 'rRNA'", "--json").json
@@ -177,18 +185,32 @@ def test_map_fitted_on_one_set_and_applied_to_another(tmp_path, run):
 def test_train_embed_search(tmp_path, run, refused):
     run("synthesize", "hairpins", "-n", "200", "--to", tmp_path / "c")
     (tmp_path / "small.toml").write_text("name = 'small'\n[model]\nwidth = 16\nheads = 2\n[optimizer]\nsteps = 9\n")
-    arguments = ["train", "autoencoder", "--data", tmp_path / "c", "--out", tmp_path / "m", "--config", tmp_path / "small.toml"]
+    arguments = [
+        "train",
+        "autoencoder",
+        "--data",
+        tmp_path / "c",
+        "--out",
+        tmp_path / "m",
+        "--config",
+        tmp_path / "small.toml",
+    ]
     said = run(*arguments, "--set", "optimizer.steps=5", "--set", "model.feedforward=32", "--json").json
     assert said["figures"]["steps"] == 5
     found = checkpoint.load(tmp_path / "m")
     assert (found.name, found.model.config.width, found.model.config.feedforward) == ("small", 16, 32)
     assert run("embed", tmp_path / "c", "--model", tmp_path / "m", "--json").json["column"] == "small"
-    assert run("embed", tmp_path / "c", "--model", tmp_path / "m", "--pool", "first", "--json").json["column"] == "small_first"
+    assert (
+        run("embed", tmp_path / "c", "--model", tmp_path / "m", "--pool", "first", "--json").json["column"]
+        == "small_first"
+    )
     for name in ("small", tmp_path / "m"):
         said = run("search", tmp_path / "c", "--model", name, "--query", "GGGGUUUUCCCC", "-k", "3", "--json").json
         assert len(said["neighbours"]) == 3
     run(*arguments, "--set", "seed=1")
-    refused(["search", tmp_path / "c", "--model", tmp_path / "m", "--query", "hairpin:0:1"], "earlier small", "--overwrite")
+    refused(
+        ["search", tmp_path / "c", "--model", tmp_path / "m", "--query", "hairpin:0:1"], "earlier small", "--overwrite"
+    )
     refused(["embed", tmp_path / "c", "--model", tmp_path / "m"], "revision", "--overwrite")
     assert run("embed", tmp_path / "c", "--model", tmp_path / "m", "--overwrite", "--json").json["embedded"] == 200
 
@@ -196,12 +218,18 @@ def test_train_embed_search(tmp_path, run, refused):
 def test_export_and_import_again(tmp_path, store, run):
     run("embed", store, "--model", "kmer2")
     for name in ("x.fasta", "x.parquet", "x.h5ad"):
-        assert run("export", store, "--out", tmp_path / name, "--json").json == {"written": 5, "file": str(tmp_path / name)}
+        assert run("export", store, "--out", tmp_path / name, "--json").json == {
+            "written": 5,
+            "file": str(tmp_path / name),
+        }
     run("import", tmp_path / "x.parquet", "--to", tmp_path / "again")
     one, two = Collection.open(store), Collection.open(tmp_path / "again")
     assert one.table(one.schema.names).to_pylist() == two.table(one.schema.names).to_pylist()
     assert one.embeddings == two.embeddings
-    assert run("export", store, "--out", tmp_path / "t.fasta", "--where", "rna_type = 'tRNA'", "--json").json["written"] == 1
+    assert (
+        run("export", store, "--out", tmp_path / "t.fasta", "--where", "rna_type = 'tRNA'", "--json").json["written"]
+        == 1
+    )
     assert (tmp_path / "t.fasta").read_text() == ">one tRNA first\nACGUACGUAC\n"
 
 

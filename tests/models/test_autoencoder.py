@@ -105,7 +105,8 @@ def test_rotary_depends_on_distance_only():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "word"), [({"width": 10, "heads": 3}, "heads"), ({"width": 6, "heads": 2}, "even"), ({"heads": 0}, "1 or")]
+    ("sizes", "word"),
+    [({"width": 10, "heads": 3}, "heads"), ({"width": 6, "heads": 2}, "even"), ({"heads": 0}, "1 or")],
 )
 def test_impossible_sizes_are_refused(sizes, word):
     with pytest.raises(ValueError, match=word):

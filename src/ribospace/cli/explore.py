@@ -17,14 +17,12 @@ from ribospace.cli.output import Json, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.encoders import Encoder, find_encoder
 from ribospace.errors import UserError
-from ribospace.files import versions, written_whole
+from ribospace.files import require_ending, versions, written_whole
 from ribospace.records import clean
 
 Model = Annotated[
     str, typer.Option("--model", help="An embedding of the collection, the encoder's name or its folder.")
 ]
-
-IMAGES = (".png", ".pdf", ".svg")
 
 
 def search(
@@ -82,8 +80,7 @@ def map_(
 
     Beside the figure stand its points, FILE.points.tsv, with what made them in the first line.
     """
-    if out.suffix not in (*IMAGES, ".html"):
-        raise UserError(f"{out} ends in none of {', '.join((*IMAGES, '.html'))}: the ending says what to draw.")
+    require_ending(out, (".png", ".pdf", ".svg", ".html"))
     store = Collection.open(collection)
     info = find_column(store, model, pool)
     records, coordinates = project(store, info.column, method, dims, seed, where, fit)

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ribospace.collection.store import Collection, vectors_of
-from ribospace.errors import UserError
-from ribospace.files import written_whole
-
-FORMATS = (".fasta", ".fa", ".fna", ".parquet", ".h5ad")
+from ribospace.files import require_ending, written_whole
 
 
 def export(collection: Collection, path: Path | str, where: str | None = None) -> int:
@@ -41,8 +40,7 @@ def export(collection: Collection, path: Path | str, where: str | None = None) -
     """
     path = Path(path)
     writers = {".fasta": _fasta, ".fa": _fasta, ".fna": _fasta, ".parquet": _parquet, ".h5ad": _h5ad}
-    if path.suffix not in writers:
-        raise UserError(f"{path} ends in none of {', '.join(FORMATS)}: the ending says what to write.")
+    require_ending(path, writers)
     collection.count(where)
     with written_whole(path) as beside:
         return writers[path.suffix](collection, beside, where)
@@ -74,22 +72,26 @@ def _parquet(collection: Collection, path: Path, where: str | None) -> int:
 
 
 def _h5ad(collection: Collection, path: Path, where: str | None) -> int:
+    obsm = {}
+    for name, info in collection.embeddings.items():
+        column = collection.table([name], where)[name]
+        matrix = np.full((len(column), info.width), np.nan, dtype=np.float32)
+        matrix[column.is_valid().to_numpy()] = vectors_of(column.drop_null(), info.width)
+        obsm[name] = matrix
+    said = {name: info.metadata() for name, info in collection.embeddings.items()}
+    return write_h5ad(path, collection.table(where=where), obsm, said)
+
+
+def write_h5ad(
+    path: Path, records: pa.Table, obsm: dict[str, npt.NDArray[np.float32]], about: dict[str, dict[str, str]]
+) -> int:
+    """Write records and their embeddings as AnnData; `about` goes to uns["ribospace"]. Gives the number of records."""
     import anndata
 
-    records = collection.table(where=where)
     frame = records.drop_columns(["id"]).to_pandas()
     frame.index = records["id"].to_pandas().astype(str)
     frame.index.name = None
     for name in frame.select_dtypes("object").columns:
         frame[name] = frame[name].fillna("").astype(str)
-    obsm = {}
-    for name, info in collection.embeddings.items():
-        column = collection.table([name], where)[name]
-        matrix = np.full((len(column), info.width), np.nan, dtype=np.float32)
-        valid = column.is_valid().to_numpy()
-        matrix[valid] = vectors_of(column.drop_null(), info.width)
-        obsm[name] = matrix
-    data = anndata.AnnData(obs=frame, obsm=obsm)
-    data.uns["ribospace"] = {name: info.metadata() for name, info in collection.embeddings.items()}
-    data.write_h5ad(path)
+    anndata.AnnData(obs=frame, obsm=obsm, uns={"ribospace": about}).write_h5ad(path)
     return records.num_rows

@@ -327,7 +327,7 @@ class Collection:
 
     def has_index(self, column: str) -> bool:
         """Whether an index over the embedding exists."""
-        return any(column in index.columns for index in self._table.list_indices())
+        return any(column in [one.strip("`") for one in index.columns] for index in self._table.list_indices())
 
     def neighbours(
         self,

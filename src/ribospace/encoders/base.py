@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ribospace.alphabet import Tokens
+from ribospace.collection import EmbeddingInfo
 
 
 class Encoder(ABC):
@@ -37,6 +38,10 @@ class Encoder(ABC):
     def column(self) -> str:
         """Name of its embedding column, unless the user chooses another."""
         return self.name if self.pooling in ("none", "mean") else f"{self.name}_{self.pooling}"
+
+    def info(self, column: str | None = None) -> EmbeddingInfo:
+        """What a column of its vectors says of itself."""
+        return EmbeddingInfo(column or self.column, self.name, self.revision, self.pooling, self.width, self.location)
 
     @abstractmethod
     def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.alphabet import tokenize
-from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.collection import Collection
 from ribospace.collection.columns import begin_embedding, left_to_embed, write_vectors
 from ribospace.encoders.base import Encoder
 from ribospace.progress import Progress, silent
@@ -64,9 +64,8 @@ def embed_collection(
     Embedded
     """
     name = column or encoder.column
-    info = EmbeddingInfo(name, encoder.name, encoder.revision, encoder.pooling, encoder.width, encoder.location)
     with collection.writing():
-        begin_embedding(collection, info, half=half, overwrite=overwrite)
+        begin_embedding(collection, encoder.info(name), half=half, overwrite=overwrite)
         total = collection.count(f"`{name}` IS NULL")
         before, done, began = len(collection) - total, 0, time.perf_counter()
         progress(0, total)

@@ -9,13 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ribospace.collection.export import write_h5ad
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.engine import embed_records
-from ribospace.errors import UserError
-from ribospace.files import written_whole
+from ribospace.files import require_ending, written_whole
 from ribospace.progress import Progress, silent
-
-FORMATS = (".parquet", ".npy", ".h5ad")
 
 
 def embed_to_file(
@@ -47,8 +45,7 @@ def embed_to_file(
     """
     path = Path(path)
     writers = {".parquet": _parquet, ".npy": _npy, ".h5ad": _h5ad}
-    if path.suffix not in writers:
-        raise UserError(f"{path} ends in none of {', '.join(FORMATS)}: the ending says what to write.")
+    require_ending(path, writers)
     return writers[path.suffix](batches, encoder, path, progress)
 
 
@@ -77,13 +74,7 @@ def _npy(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progre
 
 
 def _parquet(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
-    said = {
-        "encoder": encoder.name,
-        "revision": encoder.revision,
-        "pooling": encoder.pooling,
-        "width": str(encoder.width),
-    }
-    column = pa.field(encoder.column, pa.list_(pa.float32(), encoder.width), metadata=said)
+    column = pa.field(encoder.column, pa.list_(pa.float32(), encoder.width), metadata=encoder.info().metadata())
     rows, writer = 0, None
     with written_whole(path) as beside:
         try:
@@ -101,18 +92,8 @@ def _parquet(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, pr
 
 
 def _h5ad(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
-    import anndata
-
-    parts = [
-        (batch.replace_schema_metadata(None), vectors) for batch, vectors in embed_records(batches, encoder, progress)
-    ]
-    frame = pa.Table.from_batches([batch for batch, _ in parts]).to_pandas()
-    frame.index = frame.pop("id").astype(str)
-    frame.index.name = None
-    for name in frame.select_dtypes("object").columns:
-        frame[name] = frame[name].fillna("").astype(str)
-    data = anndata.AnnData(obs=frame, obsm={encoder.column: np.concatenate([vectors for _, vectors in parts])})
-    data.uns["ribospace"] = {"encoder": encoder.name, "revision": encoder.revision, "pooling": encoder.pooling}
+    records, vectors = zip(*embed_records(batches, encoder, progress), strict=True)
+    table = pa.Table.from_batches([batch.replace_schema_metadata(None) for batch in records])
+    about = {encoder.column: encoder.info().metadata()}
     with written_whole(path) as beside:
-        data.write_h5ad(beside)
-    return len(frame)
+        return write_h5ad(beside, table, {encoder.column: np.concatenate(vectors)}, about)
