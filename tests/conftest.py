@@ -18,7 +18,9 @@ from hypothesis import HealthCheck, settings
 from ribospace.collection import Collection
 from ribospace.records import record_batch
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; threads that wait for each other only lose time
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # two workers on two cores; threads that wait for each other only lose time
 
 settings.register_profile(
     "ribospace",

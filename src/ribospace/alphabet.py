@@ -175,9 +175,9 @@ def tokenize(sequences: Sequences) -> Tokens:
     if not ids.all():
         at = int(np.flatnonzero(ids == _NOT_A_LETTER)[0])
         row = int(np.searchsorted(offsets, at, side="right")) - 1
-        raise UserError(
-            f"Sequence {row + 1}, position {at - offsets[row] + 1}: {chr(data[at])!r} is not an RNA letter."
-        )
+        text = data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", errors="replace")
+        position = len(data[offsets[row] : at].tobytes().decode("utf-8", errors="replace"))
+        raise UserError(f"Sequence {row + 1}, position {position + 1}: {text[position]!r} is not an RNA letter.")
     return Tokens(ids, offsets)
 
 

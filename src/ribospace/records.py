@@ -195,23 +195,34 @@ def record_batch(
     identifiers = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
     lengths = np.diff(flat_bytes(identifiers.fill_null(""))[1])
     if not lengths.all():
-        raise UserError(f"{origin}, record {first + int(np.argmin(lengths))}: it has no id. Give every record an id.")
+        row = first + int(np.argmin(lengths))
+        raise UserError(f"{origin}, record {row}: it has no id. Give every record an id.")
     given = dict(columns or {})
     made = {"id": identifiers, "sequence": clean_sequences, "md5": _md5s(clean_sequences)}
     made["length"] = pa.array(np.diff(flat_bytes(clean_sequences)[1]).astype(np.int32))
-    arrays = [made[f.name] if f.name in made else _column(given.get(f.name), f.type, len(ids)) for f in SCHEMA]
-    extra = {name: value for name, value in given.items() if name not in SCHEMA.names}
-    arrays += [_column(value, None, len(ids)) for value in extra.values()]
-    fields = [*SCHEMA, *(pa.field(n, a.type) for n, a in zip(extra, arrays[len(SCHEMA) :], strict=True))]
+    extra = [pa.field(name, pa.null()) for name in given if name not in SCHEMA.names]
+    try:
+        arrays = [
+            made[f.name] if f.name in made else _column(given.get(f.name), f, len(ids)) for f in (*SCHEMA, *extra)
+        ]
+    except UserError as error:
+        raise UserError(f"{origin}, from record {first} on: {error}") from error
+    fields = [*SCHEMA, *(pa.field(f.name, a.type) for f, a in zip(extra, arrays[len(SCHEMA) :], strict=True))]
     schema = pa.schema(fields, metadata={"origin": origin, "first": str(first)})
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _column(value: Any, kind: pa.DataType | None, rows: int) -> pa.Array:
+def _column(value: Any, field: pa.Field, rows: int) -> pa.Array:
+    """A column as its field wants it; a field of the type null takes any."""
+    anything = pa.types.is_null(field.type)
     if value is None or isinstance(value, str):
-        return pa.repeat(pa.scalar(value, kind or pa.string()), rows)
-    array = value if isinstance(value, pa.Array) else pa.array(value, kind)
-    return array if kind is None or array.type == kind else array.cast(kind)
+        return pa.repeat(pa.scalar(value, pa.string() if anything else field.type), rows)
+    try:
+        array = value if isinstance(value, pa.Array) else pa.array(value, None if anything else field.type)
+        return array if anything or array.type == field.type else array.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"column {field.name!r} must be {field.type}: {reason}. Mend or drop it.") from error
 
 
 class _Names:

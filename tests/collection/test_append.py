@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import json
 import textwrap
@@ -260,6 +261,23 @@ def test_a_fault_in_the_first_import_leaves_no_folder(run, refused, tmp_path):
     refused(["import", bad, "--to", to], "bad.fasta, record 2 ('c'), position 3: 'Z'")
     refused(["import", good, "--to", to], "good.fasta, record 1 ('a'): this id is already in the collection")
     assert Collection.open(to).table() == before
+
+
+def test_a_refused_first_import_leaves_the_collection_of_another_command(refused, molecules, monkeypatch, tmp_path):
+    """Two first imports at once: the one that comes second to the lock removes nothing of the other's."""
+    open_or_create = Collection.open_or_create
+    with contextlib.ExitStack() as other_command:
+
+        def second_to_come(path):
+            other = open_or_create(path)
+            other.append([molecules(5, "a")])
+            other_command.enter_context(other.writing())
+            return open_or_create(path)
+
+        monkeypatch.setattr(Collection, "open_or_create", second_to_come)
+        (tmp_path / "b.fasta").write_text(">b\nACGU\n")
+        refused(["import", tmp_path / "b.fasta", "--to", tmp_path / "new"], "Another command is writing to")
+    assert len(Collection.open(tmp_path / "new")) == 5
 
 
 def test_an_empty_collection_stays_when_an_append_to_it_fails(fresh, molecules):

@@ -55,7 +55,7 @@ def test_h5ad(batches, tmp_path):
     assert data.obs_names.tolist() == ids
     np.testing.assert_array_equal(data.obsm["kmer2"], vectors)
     assert data.obs["rna_type"].astype(str).tolist() == ["tRNA"] * 290 + ["rRNA"] * 10
-    assert data.uns["ribospace"]["encoder"] == "kmer2"
+    assert data.uns["ribospace"]["kmer2"]["encoder"] == "kmer2"
 
 
 def faulty(batches):

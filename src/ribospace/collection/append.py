@@ -9,7 +9,6 @@ A run that fails, by a bad record or a full disk, takes back what it had committ
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +84,9 @@ def append(
             journal.begin(run, start)
         try:
             result = _append(collection, batches, duplicates, start)
-        except (UserError, OSError, RuntimeError) as error:
+        except Exception as error:
             _take_back(collection, start)
             journal.end()
-            if start.rows == 0 and start.version == 1:
-                shutil.rmtree(collection.path, ignore_errors=True)
             if isinstance(error, UserError) or not is_disk_full(error):
                 raise
             raise cannot_write(collection.path, error) from error
@@ -213,8 +210,11 @@ class _Journal:
         """Where a killed run of this name began, if there was one."""
         if not self.path.exists():
             return None
-        said: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-        return _Start(said["version"], said["rows"]) if said["run"] == run else None
+        try:
+            said: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            return _Start(int(said["version"]), int(said["rows"])) if said["run"] == run else None
+        except (ValueError, KeyError, TypeError):  # damaged: then nothing is known of an earlier run
+            return None
 
     def begin(self, run: str | None, start: _Start) -> None:
         self.end()

@@ -108,10 +108,14 @@ def write_vectors(
     UserError
         If the disk is full, or a vector is not finite.
     """
+    kind = collection.schema.field(column).type
     if not np.isfinite(vectors).all():
         raise UserError(f"The encoder of {column!r} gave NaN or infinity for a molecule. Its weights may be damaged.")
-    kind = collection.schema.field(column).type
-    values = pa.array(np.ascontiguousarray(vectors).ravel()).cast(kind.value_type)
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(vectors, dtype=kind.value_type.to_pandas_dtype()).ravel()
+    if not np.isfinite(stored).all():
+        raise UserError(f"A vector of {column!r} has a number too large for float16. Embed without --half.")
+    values = pa.array(stored)
     data = pa.table({"_rowid": rows, column: pa.FixedSizeListArray.from_arrays(values, kind.list_size)})
     try:
         dataset = collection.lance()

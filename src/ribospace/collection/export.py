@@ -48,7 +48,7 @@ def export(collection: Collection, path: Path | str, where: str | None = None) -
 
 def _fasta(collection: Collection, path: Path, where: str | None) -> int:
     rows = 0
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="ascii", errors="backslashreplace") as file:  # FASTA readers ask for ASCII
         for batch in collection.read(["id", "sequence", "rna_type", "description"], where):
             for record in batch.to_pylist():
                 kind, text = record["rna_type"] or "", record["description"] or ""
@@ -92,6 +92,9 @@ def write_h5ad(
     frame.index = records["id"].to_pandas().astype(str)
     frame.index.name = None
     for name in frame.select_dtypes("object").columns:
-        frame[name] = frame[name].fillna("").astype(str)
-    anndata.AnnData(obs=frame, obsm=obsm, uns={"ribospace": about}).write_h5ad(path)
+        texts = frame[name].fillna("").astype(str)
+        repeated = name != "sequence" and texts.nunique() < len(texts)
+        frame[name] = texts.astype("category") if repeated else texts
+    data = anndata.AnnData(obs=frame, obsm=obsm, uns={"ribospace": about})
+    data.write_h5ad(path, convert_strings_to_categoricals=False)  # that would pad sequences to the longest
     return records.num_rows

@@ -108,7 +108,7 @@ class Collection:
         schema = SCHEMA.with_metadata({"ribospace.collection": FORMAT})
         try:
             path.mkdir(parents=True, exist_ok=True)
-            return cls(path, lancedb.connect(path).create_table(TABLE, schema=schema))
+            return cls(path, _connect(path).create_table(TABLE, schema=schema))
         except (OSError, RuntimeError) as error:
             raise cannot_write(path, error) from error
 
@@ -128,7 +128,7 @@ class Collection:
         if not (path / f"{TABLE}.lance").is_dir():
             raise UserError(elsewhere)
         try:
-            table = lancedb.connect(path).open_table(TABLE)
+            table = _connect(path).open_table(TABLE)
             metadata = table.schema.metadata or {}
         except (ValueError, RuntimeError, OSError) as error:
             raise UserError(f"The collection {path} cannot be read: {str(error).splitlines()[0]}") from error
@@ -381,6 +381,11 @@ class Collection:
         distances = found["_distance"].to_numpy().astype(np.float32)
         order = np.argsort(distances, kind="stable")
         return Neighbours(found.select(names).take(pa.array(order)), distances[order])
+
+
+def _connect(path: Path) -> Any:
+    """A database whose tables always show their newest version, whoever wrote it."""
+    return lancedb.connect(path, read_consistency_interval=timedelta(0))
 
 
 def vectors_of(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.float32]:

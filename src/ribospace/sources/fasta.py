@@ -6,7 +6,6 @@ import gc
 import gzip
 import io
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -27,6 +26,7 @@ BATCH_LETTERS = 64_000_000
 Header: TypeAlias = Literal["id", "rna_type"]
 
 _GZIP = b"\x1f\x8b"
+_COMPRESSED = (_GZIP, b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 
 def read_fasta(
@@ -110,12 +110,12 @@ def _chunks(path: Path | str, name: str, most: int) -> Iterator[list[dnaio.Seque
                 yield chunk
                 done += len(chunk)
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{name} is a binary file, not FASTA: {error.reason} after record {done + len(chunk)}."
-        ) from error
-    except dnaio.FileFormatError as error:
+        raise UserError(_binary(name)) from error
+    except (dnaio.FileFormatError, dnaio.UnknownFileFormat) as error:
         raise UserError(_not_fasta(name, error)) from error
-    except (EOFError, OSError, zlib.error) as error:
+    except UserError:
+        raise
+    except Exception as error:  # each way to compress has errors of its own
         reason = f"{name} cannot be read past record {done + len(chunk)}: {str(error).rstrip('.')}."
         raise UserError(f"{reason} It seems cut off or damaged; fetch it again.") from error
 
@@ -145,17 +145,24 @@ def _open(path: Path | str) -> Any:
     if str(path) != "-":
         path = existing_file(path)
         with open(path, "rb") as file:
-            start = file.read(2)
-        if path.suffix == ".gz" and start not in (b"", _GZIP):
+            start = file.read(1024)
+        if path.suffix == ".gz" and start and not start.startswith(_GZIP):
             raise UserError(f"{path} is named .gz but is not gzip. Rename it without .gz, or compress it.")
+        if b"\0" in start and not start.startswith((*_COMPRESSED, b">", b"@")):
+            raise UserError(_binary(str(path)))
         return dnaio.open(path, open_threads=0)
     stream: BinaryIO = sys.stdin.buffer
-    start = stream.peek(2)[:2] if isinstance(stream, io.BufferedReader) else b">"
-    if start == _GZIP:
-        stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
-    elif not start:
+    start = stream.peek(64) if isinstance(stream, io.BufferedReader) else b">"
+    if start.startswith(_GZIP):
+        stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
+        start = stream.peek(64)
+    if not start.strip():
         raise UserError("Standard input is empty. Pipe a FASTA file into it: ribospace … - < molecules.fasta")
     return dnaio.open(stream)
+
+
+def _binary(name: str) -> str:
+    return f"{name} is a binary file, not FASTA. Give a text file of '>id description' lines and letters, or its .gz."
 
 
 def _not_fasta(name: str, error: Exception) -> str:

@@ -46,6 +46,7 @@ def words(max_length: int, letters: str = "ACGU") -> Iterator[pa.RecordBatch]:
     >>> sum(batch.num_rows for batch in words(3, "ACGUN"))
     155
     """
+    _require_length(max_length)
     for block in _blocks(max_length, letters):
         yield _batch("word", block)
 
@@ -77,6 +78,7 @@ def symmetric(max_length: int, letters: str = "ACGU", *, undefined: bool = False
     >>> next(symmetric(1, "AC", undefined=True))["sequence"].to_pylist()[:4]
     ['AANA', 'AAAN', 'ACNC', 'ACAN']
     """
+    _require_length(max_length)
     for length in range(1, max_length + 1):
         for form in ("ABAB", "ABBA"):
             for pair in _blocks(2 * length, letters, shortest=2 * length):
@@ -155,10 +157,13 @@ def _fold(
     return flat, offsets
 
 
-def _blocks(longest: int, letters: str, shortest: int = 1) -> Iterator[Letters]:
-    """Every sequence of `shortest` to `longest` letters as (n, length) arrays, counted like numbers."""
+def _require_length(longest: int) -> None:
     if longest < 1:
         raise UserError(f"A longest length of {longest} gives no molecule. Ask for 1 or more.")
+
+
+def _blocks(longest: int, letters: str, shortest: int = 1) -> Iterator[Letters]:
+    """Every sequence of `shortest` to `longest` letters as (n, length) arrays, counted like numbers."""
     if not letters or len(set(letters)) < len(letters) or set(letters) - set(LETTERS):
         raise UserError(f"{letters!r} is no alphabet: name each letter once, out of {LETTERS}.")
     table = np.frombuffer(letters.encode(), dtype=np.uint8)

@@ -114,14 +114,22 @@ def _records(path: Path, tables: Any, gaps: Gaps) -> Iterator[pa.RecordBatch]:
         for field, column in zip(table.schema, table.columns, strict=True):
             if field.name in _MADE_BY_US:
                 continue
+            if pa.types.is_list(field.type) and column.null_count == len(column) and field.name not in widths:
+                continue  # of what width is not known yet: null until a vector comes
             columns[field.name] = _plain(path, field.name, column, first, widths)
-        ids = pc.cast(table.column("id"), pa.string()).fill_null("")
-        sequences = pc.cast(table.column("sequence"), pa.string()).fill_null("")
+        ids, sequences = _text(path, table, "id"), _text(path, table, "sequence")
         batch = record_batch(ids, sequences, columns, gaps=gaps, origin=str(path), first=first)
         yield _with_embedding_metadata(batch, table, widths)
         first += table.num_rows
     if first == 1:
         raise UserError(f"{path} is empty: it holds no record. Give a table with at least one molecule.")
+
+
+def _text(path: Path, table: Any, name: str) -> pa.StringArray:
+    try:
+        return pc.cast(table.column(name), pa.string()).fill_null("")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UserError(f"{path}, column {name!r} holds {table.column(name).type}. It must be text.") from error
 
 
 def _plain(path: Path, name: str, column: pa.Array, first: int, widths: dict[str, int]) -> pa.Array:
@@ -136,18 +144,15 @@ def _plain(path: Path, name: str, column: pa.Array, first: int, widths: dict[str
         column = column.cast(pa.string())
     if pa.types.is_string(column.type):
         return empty_strings_as_null(column)
-    kind = SCHEMA.field(name).type if name in SCHEMA.names else None
-    try:
-        return column if kind is None else column.cast(kind)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}, column {name!r}: {error}. It must be {kind}.") from error
+    return column
 
 
 def _embedding(path: Path, name: str, column: Any, first: int, widths: dict[str, int]) -> pa.FixedSizeListArray:
     if name in SCHEMA.names:
         raise UserError(f"{path}, column {name!r} holds lists, but is a field of the record. Rename it.")
     lengths = pc.list_value_length(column)
-    width = widths.setdefault(name, int(pc.max(lengths).as_py() or 0))
+    fixed = isinstance(column, pa.FixedSizeListArray)
+    width = widths.setdefault(name, column.type.list_size if fixed else int(pc.max(lengths).as_py() or 0))
     odd = np.flatnonzero(pc.fill_null(pc.not_equal(lengths, width), False).to_numpy(zero_copy_only=False))
     if len(odd) or not width:
         row = int(odd[0]) if len(odd) else 0
