@@ -92,7 +92,7 @@ def clean(sequences: Sequences, *, gaps: Gaps = "refuse", names: Sequence[str] |
 
     Examples
     --------
-    >>> clean(["acg t\\n", "NNU"]).to_pylist()
+    >>> clean(["acg t\n", "NNU"]).to_pylist()
     ['ACGU', 'NNU']
     """
     data, offsets = flat_bytes(sequences)
