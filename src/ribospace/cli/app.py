@@ -33,12 +33,12 @@ def _options(
     """Ribospace."""
 
 
-app.command()(demo.demo)
-app.command("import")(data.import_)
-app.command()(data.synthesize)
-app.command()(data.info)
-app.command()(data.export)
-app.add_typer(learn.train, name="train")
-app.command()(learn.embed)
-app.command()(explore.search)
-app.command("map")(explore.map_)
+app.command(short_help="See it work, from RNAs to a map")(demo.demo)
+app.command("import", short_help="Bring molecules into a collection")(data.import_)
+app.command(short_help="Make molecules by rule")(data.synthesize)
+app.command(short_help="Say what a collection holds")(data.info)
+app.command(short_help="Write FASTA, Parquet or AnnData")(data.export)
+app.add_typer(learn.train, name="train", short_help="Train a model")
+app.command(short_help="Turn molecules into vectors")(learn.embed)
+app.command(short_help="Find a molecule's nearest neighbours")(explore.search)
+app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

@@ -26,7 +26,7 @@ def _train() -> None:
     """Train a model."""
 
 
-@train.command()
+@train.command(short_help="Learn to write molecules again")
 def autoencoder(
     data: Annotated[Path, typer.Option("--data", help="The collection to learn from.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model.")],
