@@ -36,7 +36,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'There are: pca, umap.'
     """
     options = sorted(set(known))
-    close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    by_lower = {option.lower(): option for option in options}
+    close = [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
     if close:
         return f"Did you mean {' or '.join(close)}?"
     return f"There are: {', '.join(options)}." if options else "There are none yet."

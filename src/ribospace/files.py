@@ -52,6 +52,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = folder / path.name
     try:
         yield beside
+        if beside.is_file():
+            with open(beside, "rb") as file:
+                os.fsync(file.fileno())
         if path.is_dir() and beside.is_dir():
             path.replace(folder / "before")
         beside.replace(path)

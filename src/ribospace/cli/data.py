@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -183,14 +182,8 @@ def _identity(name: str) -> list[Any]:
 
 def _append(to: Path, batches: Iterable[pa.RecordBatch], duplicates: str, run: str | None) -> dict[str, Any]:
     _one_of("--duplicates", duplicates, ("refuse", "keep-first"))
-    made_here = not to.exists()
     store = Collection.open_or_create(to)
-    try:
-        result = store.append(batches, duplicates=duplicates, run=run)  # type: ignore[arg-type]
-    except Exception:
-        if made_here:
-            shutil.rmtree(to, ignore_errors=True)
-        raise
+    result = store.append(batches, duplicates=duplicates, run=run)  # type: ignore[arg-type]
     return {
         "collection": str(to),
         "added": result.added,

@@ -9,6 +9,7 @@ A run that fails, by a bad record or a full disk, takes back what it had committ
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +88,13 @@ def append(
         except Exception as error:
             _take_back(collection, start)
             journal.end()
+            if collection.is_new and start.rows == 0:
+                shutil.rmtree(collection.path, ignore_errors=True)
             if isinstance(error, UserError) or not is_disk_full(error):
                 raise
             raise cannot_write(collection.path, error) from error
         journal.end()
+        collection.is_new = False
         return result
 
 

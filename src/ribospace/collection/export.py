@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +56,6 @@ def _fasta(collection: Collection, path: Path, where: str | None) -> int:
                 lines = [letters[start : start + 80] for start in range(0, len(letters), 80)]
                 file.write(f">{record['id']} {' '.join(header.split())}".rstrip() + "\n" + "\n".join(lines) + "\n")
             rows += batch.num_rows
-        file.flush()
-        os.fsync(file.fileno())
     return rows
 
 

@@ -96,6 +96,7 @@ class Collection:
     def __init__(self, path: Path, table: Any) -> None:
         self.path = path
         self._table = table
+        self.is_new = False  # made by open_or_create: its folder goes again if the first append fails
 
     # ---------------------------------------------------------------- open and create
 
@@ -146,7 +147,15 @@ class Collection:
         lance = path / f"{TABLE}.lance"
         if lance.is_dir() and not any((lance / "_versions").glob("*.manifest")):
             shutil.rmtree(lance)  # a kill between making the folder and its first version
-        return cls.open(path) if path.exists() and any(path.glob("*.lance")) else cls.create(path)
+        if any(path.glob("*.lance")):
+            return cls.open(path)
+        is_new = not path.exists()
+        try:
+            collection = cls.create(path)
+        except ValueError:  # another command made it in this moment
+            return cls.open(path)
+        collection.is_new = is_new
+        return collection
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -112,8 +112,8 @@ def _chunks(path: Path | str, name: str, most: int) -> Iterator[list[dnaio.Seque
     except UnicodeDecodeError as error:
         raise UserError(_binary(name)) from error
     except (dnaio.FileFormatError, dnaio.UnknownFileFormat) as error:
-        raise UserError(_not_fasta(name, error)) from error
-    except UserError:
+        raise UserError(_not_fasta(name, error, done + len(chunk))) from error
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # each way to compress has errors of its own
         reason = f"{name} cannot be read past record {done + len(chunk)}: {str(error).rstrip('.')}."
@@ -162,9 +162,14 @@ def _open(path: Path | str) -> Any:
 
 
 def _binary(name: str) -> str:
-    return f"{name} is a binary file, not FASTA. Give a text file of '>id description' lines and letters, or its .gz."
+    return (
+        f"{name} is a binary file, not FASTA (or text in an old encoding). "
+        "Give a text file of '>id description' lines and letters, in ASCII, or its .gz."
+    )
 
 
-def _not_fasta(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0].rstrip(".")
+def _not_fasta(name: str, error: Exception, done: int) -> str:
+    reason = str(error).splitlines()[0].rstrip(".").replace("\ufeff", "a byte-order mark and ")
+    if "must be ASCII" in reason:
+        return f"{name}, near record {done + 1}: its header is not ASCII ({reason}). Write it in ASCII letters."
     return f"{name} is not a readable FASTA file: {reason}. A record is a line '>id description' and lines of letters."

@@ -81,7 +81,8 @@ def symmetric(max_length: int, letters: str = "ACGU", *, undefined: bool = False
     _require_length(max_length)
     for length in range(1, max_length + 1):
         for form in ("ABAB", "ABBA"):
-            for pair in _blocks(2 * length, letters, shortest=2 * length):
+            rows = BATCH_RECORDS // (2 * length if undefined else 1)
+            for pair in _blocks(2 * length, letters, shortest=2 * length, rows=rows):
                 first, second = pair[:, :length], pair[:, length:]
                 if form == "ABBA":
                     keep = (first != second).any(axis=1)
@@ -162,15 +163,15 @@ def _require_length(longest: int) -> None:
         raise UserError(f"A longest length of {longest} gives no molecule. Ask for 1 or more.")
 
 
-def _blocks(longest: int, letters: str, shortest: int = 1) -> Iterator[Letters]:
+def _blocks(longest: int, letters: str, shortest: int = 1, rows: int = BATCH_RECORDS) -> Iterator[Letters]:
     """Every sequence of `shortest` to `longest` letters as (n, length) arrays, counted like numbers."""
     if not letters or len(set(letters)) < len(letters) or set(letters) - set(LETTERS):
         raise UserError(f"{letters!r} is no alphabet: name each letter once, out of {LETTERS}.")
     table = np.frombuffer(letters.encode(), dtype=np.uint8)
     for length in range(shortest, longest + 1):
         place = len(letters) ** np.arange(length - 1, -1, -1)
-        for start in range(0, len(letters) ** length, BATCH_RECORDS):
-            number = np.arange(start, min(start + BATCH_RECORDS, len(letters) ** length))
+        for start in range(0, len(letters) ** length, rows):
+            number = np.arange(start, min(start + rows, len(letters) ** length))
             yield table[number[:, None] // place % len(letters)]
 
 
