@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
+    missing = missing_folders(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -63,7 +64,22 @@ def written_whole(path: Path) -> Iterator[Path]:
             raise
         raise cannot_write(path, error) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_made(folder, missing)
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """The folders that making `path` would make, the innermost first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
+
+
+def remove_made(path: Path, made: list[Path], *, keep: bool = False) -> None:
+    """Remove what was made at `path` (with `keep` only what is in it), and the folders of `made` that are empty."""
+    shutil.rmtree(path, ignore_errors=True)
+    if keep:
+        path.mkdir()
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def cannot_write(path: Path, error: BaseException) -> UserError:

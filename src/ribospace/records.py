@@ -197,6 +197,9 @@ def record_batch(
     if not lengths.all():
         row = first + int(np.argmin(lengths))
         raise UserError(f"{origin}, record {row}: it has no id. Give every record an id.")
+    spaced = pc.index(pc.match_substring_regex(identifiers, r"\s"), True).as_py()
+    if spaced >= 0:
+        raise UserError(f"{names[spaced]}: an id has no white space. Write it with _ instead.")
     given = dict(columns or {})
     made = {"id": identifiers, "sequence": clean_sequences, "md5": _md5s(clean_sequences)}
     made["length"] = pa.array(np.diff(flat_bytes(clean_sequences)[1]).astype(np.int32))

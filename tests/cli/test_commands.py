@@ -261,8 +261,82 @@ def test_mistakes(tmp_path, store, refused, monkeypatch):
 def test_search_mistakes(store, run, refused):
     run("embed", store, "--model", "kmer2")
     refused(["search", store, "--model", "kmer2", "--query", "nobody!"], "no molecule with the id 'nobody!'", "no RNA")
-    refused(["search", store, "--model", "kmer2", "--query", "one", "--pool", "x", "--where", "q = 1"], "q = 1")
-    refused(["search", store, "--model", "kmer2", "--query", "one", "--indexed"], "256")
+    refused(["search", store, "--model", "kmer2", "--query", "one", "--where", "q = 1"], "q = 1")
+    refused(["search", store, "--model", "kmer2", "--query", "one", "--pool", "x"], "--pool", "mean")
+    answer = run("search", store, "--model", "kmer2", "--query", "one", "--indexed")
+    assert "Searched exactly" in answer.out
+    assert "256" in answer.out
+
+
+def test_training_never_replaces_what_is_no_model(tmp_path, store, run, refused):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years")
+    few = ["--set", "optimizer.steps=1", "--set", "model.width=8"]
+    for out in (tmp_path / "thesis", store):
+        refused(["train", "autoencoder", "--data", store, "--out", out, *few], "would be lost")
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years"
+    assert len(Collection.open(store)) == 5
+    everything = ["--set", "held_out=0.99", "--out", tmp_path / "model.v1"]
+    assert run("train", "autoencoder", "--data", store, *everything, *few).code == 0
+    assert run("embed", store, "--model", tmp_path / "model.v1", "--json").json["column"] == "model_v1"
+
+
+@pytest.mark.parametrize("name", ["_rowid", "_distance", "a.b", "a`b"])
+def test_names_that_no_column_may_have(store, run, refused, name):
+    refused(["embed", store, "--model", "kmer2", "--column", name], "cannot be named")
+    assert run("info", store).code == 0
+
+
+def test_other_commands_between_a_kill_and_the_run_that_finishes(tmp_path, fasta, store, run, refused, monkeypatch):
+    """An import is broken off; others write, fail, embed; run again it still finishes, with nothing lost or twice."""
+    from ribospace.collection import append as appending
+
+    def broken_off(*arguments):
+        raise KeyboardInterrupt
+
+    (tmp_path / "long.fa").write_text("".join(f">long{n}\nACGUAC{'G' * (n % 7)}\n" for n in range(20_000)))
+    with monkeypatch.context() as patched:
+        patched.setattr(appending, "COMMIT_ROWS", 8192)
+        write, calls = appending._write, []
+        patched.setattr(appending, "_write", lambda *a: broken_off() if calls else (calls.append(1), write(*a)))
+        answer = run("import", tmp_path / "long.fa", "--to", store)
+        assert (answer.code, "run the same command again" in answer.err) == (1, True)
+    assert 5 < len(Collection.open(store)) < 20_005
+    (tmp_path / "other.fa").write_text(">other\nACGU\n")
+    (tmp_path / "bad.fa").write_text(">bad\nACGU\n>one\nGG\n")
+    refused(["import", tmp_path / "bad.fa", "--to", store], "already in the collection", "broken off")
+    assert run("import", tmp_path / "other.fa", "--to", store).code == 0
+    assert run("embed", store, "--model", "kmer2").code == 0
+    said = run("import", tmp_path / "long.fa", "--to", store, "--json").json
+    assert said["added"] + said["already_there_from_an_interrupted_run"] == 20_000
+    ids = Collection.open(store).table(["id"])["id"].to_pylist()
+    assert sorted(ids) == sorted(["one", "two", "three", "four", "five", "other", *(f"long{n}" for n in range(20_000))])
+    assert not (store / "import.json").exists()
+
+
+def test_zero_vectors_are_left_out_of_maps_by_cosine(tmp_path, store, run):
+    (tmp_path / "n.fa").write_text(">n\nNNNN\n>short\nA\n")
+    run("import", tmp_path / "n.fa", "--to", store)
+    run("embed", store, "--model", "kmer2")
+    answer = run("map", store, "--model", "kmer2", "--method", "tsne", "--out", tmp_path / "m.png")
+    assert "2 molecules are left out" in answer.out
+    assert len((tmp_path / "m.points.tsv").read_text().splitlines()) == 2 + 5
+
+
+def test_embedding_a_file_refuses_an_id_that_comes_twice(tmp_path, refused):
+    (tmp_path / "twice.fa").write_text(">a\nACGU\n>a\nGGGG\n")
+    refused(["embed", tmp_path / "twice.fa", "--model", "kmer2", "--out", tmp_path / "new" / "v.npy"], "record 2 ('a')")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_refused_import_leaves_an_empty_folder_empty(tmp_path, refused):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "bad.fa").write_text(">bad\nMELT\n")
+    refused(["import", tmp_path / "bad.fa", "--to", tmp_path / "mine"], "'E'")
+    assert list((tmp_path / "mine").iterdir()) == []
+    refused(["import", tmp_path / "bad.fa", "--to", tmp_path / "deep" / "er"], "'E'")
+    assert not (tmp_path / "deep").exists()
+    refused(["import", tmp_path / "bad.fa", "--to", tmp_path / "a?b"], "?")
 
 
 def test_unknown_command_and_option_leave_with_2(run):

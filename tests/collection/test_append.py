@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ribospace.collection import Collection, append
-from ribospace.collection.append import _IdIndex, hashes_of
+from ribospace.collection.append import IdIndex, hashes_of
 from ribospace.errors import UserError
 from ribospace.records import SCHEMA, record_batch
 
@@ -50,7 +50,7 @@ def test_records_in_are_records_out(fresh, monkeypatch, parts, commit_rows):
     batches = []
     for part in parts:
         sequences, kinds, taxids = zip(*part, strict=True) if part else ((), (), ())
-        ids = [f"id {next(number)}" for _ in part]
+        ids = [f"id_{next(number)}" for _ in part]
         batches.append(record_batch(ids, list(sequences), {"rna_type": list(kinds), "taxid": list(taxids)}))
     done = store.append(batches)
     expected = [row for batch in batches for row in batch.to_pylist()]
@@ -100,8 +100,8 @@ def test_keep_first_is_a_dict(fresh, monkeypatch, appends, commit_rows):
 def test_refuse_takes_all_or_nothing(fresh, monkeypatch, first, second, commit_rows):
     monkeypatch.setattr(append, "COMMIT_ROWS", commit_rows)
     store, expected = fresh(), []
-    store.append([batch_of(["always there"])])
-    expected.append("always there")
+    store.append([batch_of(["always_there"])])
+    expected.append("always_there")
     for batches in (first, second):
         ids = [name for batch in batches for name in batch]
         if len(set(ids)) == len(ids) and not set(ids) & set(expected):
@@ -135,7 +135,7 @@ def test_a_duplicate_is_named_with_its_place(fresh):
 
 @given(st.lists(st.lists(st.one_of(numbered, st.text(max_size=3)), max_size=12), max_size=12))
 def test_the_index_of_ids_is_a_set(batches):
-    index, reference = _IdIndex(), set()
+    index, reference = IdIndex(), set()
     for ids in batches:
         hashes = hashes_of(pa.array(ids, pa.string()))
         assert index.contains(hashes).tolist() == [one in reference for one in ids]
@@ -148,7 +148,7 @@ def test_the_index_of_ids_is_a_set(batches):
 
 
 def test_the_index_of_ids_at_size():
-    index = _IdIndex()
+    index = IdIndex()
     for start in range(0, 200_000, 10_000):
         ids = pa.array([f"URS{number:010X}" for number in range(start, start + 15_000)])
         assert index.add(hashes_of(ids)).sum() == (15_000 if start == 0 else 10_000)

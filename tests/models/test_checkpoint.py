@@ -40,8 +40,16 @@ def test_revision_follows_the_weights(folder):
     assert checkpoint.load(folder).revision != before
 
 
+def test_save_never_replaces_what_is_no_model(folder):
+    (folder / "thesis.txt").write_text("x")
+    with pytest.raises(UserError, match="would be lost"):
+        checkpoint.save(Autoencoder(AutoencoderConfig(width=4, heads=1, feedforward=4)), folder, "new", {})
+    assert (folder / "thesis.txt").read_text() == "x"
+    with pytest.raises(UserError, match="is a file"):
+        checkpoint.require_place(folder / "thesis.txt")
+
+
 def test_save_replaces_whole(folder):
-    (folder / "left over").write_text("x")
     checkpoint.save(Autoencoder(AutoencoderConfig(width=4, heads=1, feedforward=4)), folder, "new", {})
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     assert checkpoint.load(folder).name == "new"
@@ -56,13 +64,21 @@ def change(folder, **more):
 
 def test_config_that_disagrees_is_refused_with_names(folder):
     change(folder, config={"width": 8, "heads": 2, "feedforward": 32})
-    with pytest.raises(UserError, match=r"feedforward.*\(16.*config says \(32"):
+    with pytest.raises(UserError, match=r"feedforward is 32, the weights were made with 16"):
+        checkpoint.load(folder)
+    change(folder, config={"width": 8, "heads": 1, "feedforward": 16})  # the same shapes, other vectors
+    with pytest.raises(UserError, match=r"heads is 1, the weights were made with 2"):
         checkpoint.load(folder)
 
 
 def test_layers_that_are_missing_are_named(folder):
-    change(folder, config={"width": 8, "heads": 2, "feedforward": 16, "decoder_layers": 2})
-    with pytest.raises(UserError, match=r"decoder\.1.* missing"):
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["decoder.0.self_norm.weight"]
+    tensors["bias"] = tensors["bias"][:3].clone()
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(
+        UserError, match=r"decoder\.0\.self_norm\.weight missing.*bias is \(3,\), the config says \(22,\)"
+    ):
         checkpoint.load(folder)
 
 

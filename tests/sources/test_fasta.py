@@ -186,7 +186,6 @@ PACKED = packed(MANY)
         ("a.fasta.zst", b">a\nAC\n", r"a\.fasta\.zst"),
         ("a.fastq", b"@a\nACG\n+\nII\n", r"a\.fastq is not a readable FASTA file: .*line 4"),
         ("a.fasta", ">a\nAC\n>b\nACé\n".encode(), r"a\.fasta.*'é'"),
-        ("a.fasta", b">URS0000000001_99999999999\nAC\n", r"a\.fasta.*99999999999"),
     ],
     ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,
 )
@@ -215,3 +214,21 @@ def test_the_schema_is_that_of_a_record(tmp_path):
     (batch,) = read_fasta(tmp_path / "a.fasta")
     assert batch.schema.names == SCHEMA.names
     assert batch.schema.types == SCHEMA.types
+
+
+def test_a_taxid_that_is_none_is_not_known(tmp_path):
+    (tmp_path / "a.fasta").write_text(">URS0000000001_99999999999\nAC\n>URS0000000001_9606\nAC\n")
+    (batch,) = read_fasta(tmp_path / "a.fasta")
+    assert batch["taxid"].to_pylist() == [None, 9606]
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    import os
+    import threading
+
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text(">a\nACGU\n"))
+    writer.start()
+    (batch,) = read_fasta(tmp_path / "pipe")
+    writer.join()
+    assert batch["sequence"].to_pylist() == ["ACGU"]

@@ -16,8 +16,10 @@ def main() -> None:
         app(prog_name="ribospace")
     except UserError as error:
         _end(str(error), 2)
-    except KeyboardInterrupt:
-        _end("Interrupted. What was committed stays; run the same command again to go on.", 1)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            _end("Interrupted. What was committed stays; run the same command again to go on.", 1)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -48,11 +48,11 @@ def import_(
     A .tsv or .parquet needs the columns id and sequence; a Parquet's numeric list columns come in as embeddings under
     their own names. Killed half-way, the same command run again goes on where it stopped.
     """
-    _one_of("--header", header, ("id", "rna_type"))
+    one_of("--header", header, ("id", "rna_type"))
     names = [one if _is_built_in(one) or one == "-" else str(existing_file(one)) for one in files]
     batches = (batch for name in names for batch in _read(name, strip_gaps, header))
     run = None
-    if "-" not in names:
+    if all(_is_built_in(name) or Path(name).is_file() for name in names):
         run = json.dumps(["import", [_identity(name) for name in names], duplicates, strip_gaps, header])
     with progress_bar("Importing") as progress:
         answer = _append(to, _counted(batches, progress), duplicates, run)
@@ -70,7 +70,7 @@ def synthesize(
         bool, typer.Option("--undefined", help="symmetric: the variants whose halves differ in one N.")
     ] = False,
     count: Annotated[int, typer.Option("--count", "-n", help="hairpins: how many.", min=1)] = 1000,
-    seed: Annotated[int, typer.Option(help="hairpins: the same seed, the same molecules.")] = 0,
+    seed: Annotated[int, typer.Option(help="hairpins: the same seed, the same molecules.", min=0)] = 0,
     tails: Annotated[bool, typer.Option(help="hairpins: with tails of 0 to 4 nt.")] = True,
     duplicates: Duplicates = "refuse",
     as_json: Json = False,
@@ -83,7 +83,7 @@ def synthesize(
         "symmetric": lambda: synthetic.symmetric(max_length, letters.upper(), undefined=undefined),
         "hairpins": lambda: synthetic.hairpins(count, seed=seed, tails=tails),
     }
-    _one_of("KIND", kind, makers)
+    one_of("KIND", kind, makers)
     run = json.dumps(["synthesize", kind, max_length, letters, undefined, count, seed, tails, duplicates])
     with progress_bar("Making") as progress:
         answer = _append(to, _counted(makers[kind](), progress), duplicates, run)
@@ -181,7 +181,7 @@ def _identity(name: str) -> list[Any]:
 
 
 def _append(to: Path, batches: Iterable[pa.RecordBatch], duplicates: str, run: str | None) -> dict[str, Any]:
-    _one_of("--duplicates", duplicates, ("refuse", "keep-first"))
+    one_of("--duplicates", duplicates, ("refuse", "keep-first"))
     store = Collection.open_or_create(to)
     result = store.append(batches, duplicates=duplicates, run=run)  # type: ignore[arg-type]
     return {
@@ -227,7 +227,8 @@ def _summary(store: Collection) -> tuple[dict[str, int], np.ndarray[Any, Any]]:
     return {name or "": count for name, count in named}, np.concatenate(lengths)
 
 
-def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+def one_of(what: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a value that is none of the known ones."""
     known = list(known)
     if value not in known:
         raise UserError(f"{what} cannot be {value!r}. {nearest(value, known)}")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
+from ribospace.cli.data import one_of
 from ribospace.cli.learn import Pool
 from ribospace.cli.output import Json, say, table
 from ribospace.collection import Collection, EmbeddingInfo
@@ -41,8 +42,7 @@ def search(
     store = Collection.open(collection)
     info = find_column(store, model, pool)
     vector, asked = _query_vector(store, info, model, query)
-    if indexed and not store.has_index(info.column):
-        store.build_index(info.column)
+    indexed, why = _indexed(store, info.column) if indexed else (False, "")
     found = store.neighbours(info.column, vector, k + 1, exact=not indexed, where=where)
     rows = [
         {**record, "distance": round(float(distance), 6)}
@@ -59,6 +59,7 @@ def search(
         {"query": query, "embedding": info.column, "exact": not indexed, "neighbours": rows},
         title,
         table(lines, ("", "distance", "id", "rna_type", "nt", "description"), [0, 1, 4]),
+        *([why] if why else []),
     )
 
 
@@ -72,7 +73,7 @@ def map_(
     fit: Annotated[
         str | None, typer.Option(help="An SQL condition: which molecules the projection is fitted on (the basis).")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed, the same map.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed, the same map.", min=0)] = 0,
     pool: Pool = "mean",
     as_json: Json = False,
 ) -> None:
@@ -92,16 +93,30 @@ def map_(
     title = f"{len(records):,} molecules of {collection.resolve().name} by {info.column}"
     points = write_map(out, records, coordinates, title, method, said)
     missing = store.count(f"({where or 'true'}) AND `{info.column}` IS NULL")
+    zero = store.count(where) - missing - len(records)
     say(
         as_json,
         {**said, "file": str(out), "points": str(points)},
         f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}",
+        *([f"{zero:,} molecules are left out: their vectors are zero, without a direction"] if zero else []),
         *([f"{missing:,} molecules have no vector: ribospace embed {collection} --model {model}"] if missing else []),
     )
 
 
+def _indexed(store: Collection, column: str) -> tuple[bool, str]:
+    """Make sure of an index; where there can be none, say that the search is exact and why."""
+    if store.has_index(column):
+        return True, ""
+    try:
+        store.build_index(column)
+    except (UserError, RuntimeError) as error:
+        return False, f"Searched exactly, as no index could be built: {str(error).splitlines()[0]}"
+    return True, ""
+
+
 def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
     """The embedding column that a user means by its name, by its encoder's name or by its encoder's folder."""
+    one_of("--pool", pool, ("mean", "first"))
     known = store.embeddings
     if model in known:
         return known[model]
@@ -168,11 +183,15 @@ def project(
     condition = f"({where}) AND `{column}` IS NOT NULL" if where else f"`{column}` IS NOT NULL"
     records = store.table(["id", "rna_type", "length", "description"], condition)
     _, vectors = store.embedding(column, where)
+    if method != "pca":  # they go by cosine, and a zero vector has no direction
+        pointing = vectors.any(axis=1)
+        records, vectors = records.filter(pa.array(pointing)), vectors[pointing]
     if not len(records):
         raise UserError(f"No molecule to draw: none has a vector of {column!r}{f' where {where}' if where else ''}.")
     if fit is None:
         return records, projection.fit(vectors).coordinates
-    return records, projection.fit(store.embedding(column, fit)[1]).apply(vectors)
+    basis = store.embedding(column, fit)[1]
+    return records, projection.fit(basis if method == "pca" else basis[basis.any(axis=1)]).apply(vectors)
 
 
 def write_map(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ribospace.cli.data import read_file
+from ribospace.cli.data import one_of, read_file
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import UserError
@@ -83,6 +83,9 @@ def embed(
     from ribospace.encoders import embed_collection, find_encoder
     from ribospace.encoders.vectors import embed_to_file, ids_path
 
+    one_of("--pool", pool, ("mean", "first"))
+    if out is None and what != "-" and not Path(what).exists():
+        raise UserError(f"There is no file and no collection at {what}. Check the path.")
     if out is None and what != "-" and not Path(what).is_file():
         store = Collection.open(what)
         encoder = find_encoder(model, pool)

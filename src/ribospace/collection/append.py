@@ -1,35 +1,31 @@
 """Appending molecules: batch by batch, each committed; no id twice; a killed run is finished by running it again.
 
-Before its first batch a named run writes a journal beside the table: its name, and the version and the number of
-molecules it began with. Batches are committed in order, so after a kill the molecules past that number are exactly
-those the run had accepted so far; run again, it accepts the same ones in the same order and writes from there on.
-A run that fails, by a bad record or a full disk, takes back what it had committed.
+A named run notes in a journal beside the table in which rows it writes. Batches are committed in order, so after a
+kill these rows are exactly what the run had accepted so far; run again, it accepts the same molecules in the same
+order and writes from there on, whatever other runs have appended in between. A run that fails, by a bad record or a
+full disk, takes back what it had committed.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import lance
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from ribospace.collection.store import Collection, Duplicates
+from ribospace.collection.store import Collection, Duplicates, require_column_name
 from ribospace.errors import UserError, is_disk_full
 from ribospace.files import cannot_write, written_whole
 from ribospace.records import place_of
 
 COMMIT_ROWS = 131_072
 COMMIT_BYTES = 256 << 20
-
-_RESERVED = ("_distance", "_rowid", "_rowaddr", "_score", "_relevance_score")
 
 
 @dataclass(frozen=True)
@@ -79,34 +75,37 @@ def append(
     """
     with collection.writing():
         journal = _Journal(collection.path / "import.json")
-        start = journal.resume(run) if run is not None else None
-        if start is None:
-            start = _Start(collection.lance().version, len(collection))
-            journal.begin(run, start)
+        start = _Start(collection.lance().version, len(collection))
+        before = journal.begin(run, start)
         try:
-            result = _append(collection, batches, duplicates, start)
+            result = _append(collection, batches, duplicates, start, before)
         except Exception as error:
-            _take_back(collection, start)
-            journal.end()
-            if collection.is_new and start.rows == 0:
-                shutil.rmtree(collection.path, ignore_errors=True)
-            if isinstance(error, UserError) or not is_disk_full(error):
-                raise
-            raise cannot_write(collection.path, error) from error
-        journal.end()
-        collection.is_new = False
+            stays = _take_back(collection, journal, run, start)
+            if collection.undo is not None and not start.rows:
+                collection.undo()
+            if is_disk_full(error):
+                raise cannot_write(collection.path, error) from error
+            if journal.runs and "already in the collection" in str(error):
+                stays = "An earlier import was broken off here: finish it first, or add --duplicates keep-first."
+            if isinstance(error, UserError) and stays:
+                raise UserError(f"{error} {stays}") from error
+            raise
+        journal.finish(run)
+        collection.undo = None
         return result
 
 
 def _append(
-    collection: Collection, batches: Iterable[pa.RecordBatch], duplicates: Duplicates, start: _Start
+    collection: Collection, batches: Iterable[pa.RecordBatch], duplicates: Duplicates, start: _Start, before: _Ranges
 ) -> Appended:
-    done = len(collection) - start.rows
-    stored, seen = _IdIndex(), _IdIndex()
-    if start.rows:
-        before = lance.dataset(collection.lance().uri, version=start.version)
-        for batch in before.scanner(columns=["id"]).to_batches():
-            stored.add(hashes_of(batch.column("id")))
+    done = sum(end - first for first, end in before)
+    stored, seen = IdIndex(), IdIndex()
+    row = 0
+    for batch in collection.read(["id"]):
+        rows = np.arange(row, row + batch.num_rows)
+        others = ~np.any([(rows >= first) & (rows < end) for first, end in before], axis=0)
+        stored.add(hashes_of(batch.column("id").filter(pa.array(np.broadcast_to(others, rows.shape)))))
+        row += batch.num_rows
     accepted, skipped = 0, 0
 
     def new_ones() -> Iterator[pa.RecordBatch]:
@@ -174,8 +173,7 @@ def _write(collection: Collection, batches: list[pa.RecordBatch]) -> None:
 
 def _fit_column(collection: Collection, field: pa.Field) -> None:
     """Add a column that the collection does not have yet; refuse one that can never be one."""
-    if "." in field.name or field.name in _RESERVED or not field.name:
-        raise UserError(f"A column cannot be named {field.name!r}. Rename it in the input.")
+    require_column_name(field.name)
     if field.name not in collection.schema.names:
         kind = pa.string() if pa.types.is_null(field.type) else field.type
         collection._table.add_columns(pa.field(field.name, kind, metadata=field.metadata))
@@ -187,52 +185,80 @@ def _fit_column(collection: Collection, field: pa.Field) -> None:
         )
 
 
-def _take_back(collection: Collection, start: _Start) -> None:
-    try:
-        if collection.lance().version > start.version:
-            collection._table.restore(start.version)
+def _take_back(collection: Collection, journal: _Journal, run: str | None, start: _Start) -> str:
+    """Undo the run: back to where it first began, or where others wrote since, to where it went on; say what stays."""
+    origin = journal.origin(run)
+    for version in dict.fromkeys([origin or start.version, start.version]):
+        try:
+            if collection.lance().version > version:
+                collection._table.restore(version)
+        except (OSError, RuntimeError, ValueError):
+            continue  # that version was tidied away, or the disk takes nothing more
+        stays = len(collection) if version != origin and origin is not None else 0
+        journal.finish(run)
         collection.tidy()
-    except (OSError, RuntimeError, ValueError):
-        return  # the journal stays out of it: nothing more can be written to a disk that takes nothing
+        return "What an earlier, broken-off run of it had brought in stays." if stays else ""
+    return "What it had brought in could not be taken back: mend the cause and run it again to finish it."
+
+
+#: Rows, from the first to behind the last, that a run has written.
+_Ranges: TypeAlias = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class _Start:
-    """Version and number of molecules that a run began with."""
+    """Version and number of molecules that a run finds."""
 
     version: int
     rows: int
 
 
 class _Journal:
-    """One line beside the table: which named run is under way, and where it began."""
+    """The named runs that are not finished: the version each began at, and the rows it wrote (the last range open)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    def resume(self, run: str) -> _Start | None:
-        """Where a killed run of this name began, if there was one."""
-        if not self.path.exists():
-            return None
+        self.runs: dict[str, dict[str, Any]] = {}
         try:
-            said: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            return _Start(int(said["version"]), int(said["rows"])) if said["run"] == run else None
-        except (ValueError, KeyError, TypeError):  # damaged: then nothing is known of an earlier run
-            return None
+            for run, said in json.loads(path.read_text(encoding="utf-8")).items():
+                ranges = [[int(first), None if end is None else int(end)] for first, end in said["ranges"]]
+                self.runs[run] = {"version": int(said["version"]), "ranges": ranges}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self.runs = {}  # none, or damaged: then nothing is known of earlier runs
 
-    def begin(self, run: str | None, start: _Start) -> None:
-        self.end()
+    def begin(self, run: str | None, start: _Start) -> _Ranges:
+        """Note that a run begins or goes on, and give the rows that it has written before."""
+        for name, said in self.runs.items():
+            if name != run and said["ranges"][-1][1] is None:
+                said["ranges"][-1][1] = start.rows
+        ranges: list[list[int | None]] = []
         if run is not None:
-            with written_whole(self.path) as beside:
-                beside.write_text(
-                    json.dumps({"run": run, "version": start.version, "rows": start.rows}), encoding="utf-8"
-                )
+            said = self.runs.setdefault(run, {"version": start.version, "ranges": [[start.rows, None]]})
+            ranges = said["ranges"]
+            if ranges[-1][1] is not None:
+                ranges.append([start.rows, None])
+        self._write()
+        return [(first or 0, start.rows if end is None else end) for first, end in ranges]
 
-    def end(self) -> None:
-        self.path.unlink(missing_ok=True)
+    def origin(self, run: str | None) -> int | None:
+        """The version that a run began at, if nobody has appended since."""
+        said = self.runs.get(run or "")
+        return said["version"] if said and len(said["ranges"]) == 1 else None
+
+    def finish(self, run: str | None) -> None:
+        """Forget a run."""
+        self.runs.pop(run or "", None)
+        self._write()
+
+    def _write(self) -> None:
+        if not self.runs:
+            self.path.unlink(missing_ok=True)
+            return
+        with written_whole(self.path) as beside:
+            beside.write_text(json.dumps(self.runs), encoding="utf-8")
 
 
-class _IdIndex:
+class IdIndex:
     """A set of ids as sorted 128-bit hashes, (2, n) as `hashes_of` gives them: 16 bytes an id, whatever its length."""
 
     def __init__(self) -> None:

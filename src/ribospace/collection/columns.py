@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ribospace.collection.store import Collection, EmbeddingInfo
+from ribospace.collection.store import Collection, EmbeddingInfo, require_column_name
 from ribospace.errors import UserError, is_disk_full
 from ribospace.files import cannot_write
+
+PIECE_LETTERS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def begin_embedding(
     UserError
         If a column of that name is no embedding, or was made by another encoder, revision or pooling.
     """
+    require_column_name(info.column)
     there = collection.embeddings.get(info.column)
     if there is None and info.column in collection.schema.names:
         raise UserError(f"{info.column!r} is a column of {collection.path} already. Choose another with --column NAME.")
@@ -76,11 +79,14 @@ def begin_embedding(
 
 
 def left_to_embed(collection: Collection, column: str, rows: int = 16_384) -> Iterator[Piece]:
-    """Give the molecules without a vector, fragment after fragment, at most `rows` at a time."""
+    """Give the molecules without a vector, by fragment, at most `rows` (and about 4 million nt) at a time."""
     dataset = collection.lance()
     for number in [fragment.fragment_id for fragment in dataset.get_fragments()]:
-        scanner = dataset.get_fragment(number).scanner(
-            columns=["sequence"], filter=f"`{column}` IS NULL", with_row_id=True, batch_size=rows
+        fragment = dataset.get_fragment(number)
+        lengths = fragment.to_table(columns=["length"], filter=f"`{column}` IS NULL")["length"].to_numpy()
+        most = max(1, min(rows, int(PIECE_LETTERS / max(lengths.mean(), 1)))) if len(lengths) else rows
+        scanner = fragment.scanner(
+            columns=["sequence"], filter=f"`{column}` IS NULL", with_row_id=True, batch_size=most
         )
         for batch in scanner.to_batches():
             if batch.num_rows:

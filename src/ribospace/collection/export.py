@@ -88,7 +88,9 @@ def write_h5ad(
     frame = records.drop_columns(["id"]).to_pandas()
     frame.index = records["id"].to_pandas().astype(str)
     frame.index.name = None
-    for name in frame.select_dtypes("object").columns:
+    frame.columns = [name.replace("/", "_") for name in frame.columns]
+    obsm = {name.replace("/", "_"): matrix for name, matrix in obsm.items()}
+    for name in frame.select_dtypes(exclude=["number", "bool"]).columns:
         texts = frame[name].fillna("").astype(str)
         repeated = name != "sequence" and texts.nunique() < len(texts)
         frame[name] = texts.astype("category") if repeated else texts

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.errors import UserError, nearest
-from ribospace.files import cannot_write
+from ribospace.files import cannot_write, missing_folders, remove_made
 from ribospace.records import SCHEMA
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TABLE = "molecules"
 FORMAT = "1"
+
+_BAD_CONDITION = ("No field named", "Schema error", "sql parser", "Invalid user input", "Invalid input", "SQL")
 
 Duplicates: TypeAlias = Literal["refuse", "keep-first"]
 
@@ -96,7 +98,7 @@ class Collection:
     def __init__(self, path: Path, table: Any) -> None:
         self.path = path
         self._table = table
-        self.is_new = False  # made by open_or_create: its folder goes again if the first append fails
+        self.undo: Callable[[], None] | None = None  # takes back what open_or_create made, if the first append fails
 
     # ---------------------------------------------------------------- open and create
 
@@ -104,6 +106,8 @@ class Collection:
     def create(cls, path: Path | str) -> Collection:
         """Make an empty collection in a folder that does not exist or is empty."""
         path = Path(path)
+        if set("?#%") & set(str(path)):
+            raise UserError(f"{path}: the store takes no ? # or % in a path. Choose another name for the collection.")
         if path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir())):
             raise UserError(f"{path} exists and is not empty. Choose a new name for the collection.")
         schema = SCHEMA.with_metadata({"ribospace.collection": FORMAT})
@@ -145,16 +149,17 @@ class Collection:
         """Open the collection at `path`, or make it where there is none."""
         path = Path(path)
         lance = path / f"{TABLE}.lance"
-        if lance.is_dir() and not any((lance / "_versions").glob("*.manifest")):
+        if lance.is_dir() and not any(entry.is_file() for entry in lance.rglob("*")):
             shutil.rmtree(lance)  # a kill between making the folder and its first version
         if any(path.glob("*.lance")):
             return cls.open(path)
-        is_new = not path.exists()
+        missing = missing_folders(path)
+        was_empty = path.exists()
         try:
             collection = cls.create(path)
         except ValueError:  # another command made it in this moment
             return cls.open(path)
-        collection.is_new = is_new
+        collection.undo = lambda: remove_made(path, missing, keep=was_empty)
         return collection
 
     @contextmanager
@@ -285,8 +290,11 @@ class Collection:
         try:
             return ask()
         except (ValueError, RuntimeError, OSError) as error:
-            if where is None:
-                raise
+            text = str(error)
+            if where is None or not any(word in text for word in _BAD_CONDITION):
+                if isinstance(error, ValueError):
+                    raise
+                raise UserError(f"The collection {self.path} cannot be read: {text.splitlines()[0]}") from error
             reason = str(error).split(", /")[0].removeprefix("lance error: ").splitlines()[0]
             raise UserError(
                 f"{where!r} is not a condition on {self.path}: {reason}. "
@@ -308,7 +316,9 @@ class Collection:
         self._table.drop_columns([column])
 
     def tidy(self) -> None:
-        """Delete what older versions and broken-off writes left on disk."""
+        """Delete what older versions and broken-off writes left on disk, unless an import is still to be finished."""
+        if (self.path / "import.json").exists():
+            return
         self._table.checkout_latest()
         self._table.cleanup_old_versions(timedelta(0), delete_unverified=True)
 
@@ -390,6 +400,12 @@ class Collection:
         distances = found["_distance"].to_numpy().astype(np.float32)
         order = np.argsort(distances, kind="stable")
         return Neighbours(found.select(names).take(pa.array(order)), distances[order])
+
+
+def require_column_name(name: str) -> None:
+    """Refuse a name that no column may have: empty, with a dot or backtick, or one of the store's own (`_…`)."""
+    if not name or name.startswith("_") or "." in name or "`" in name:
+        raise UserError(f"A column cannot be named {name!r}: no dot, no backtick, no _ in front. Choose another name.")
 
 
 def _connect(path: Path) -> Any:

@@ -37,7 +37,8 @@ class Encoder(ABC):
     @property
     def column(self) -> str:
         """Name of its embedding column, unless the user chooses another."""
-        return self.name if self.pooling in ("none", "mean") else f"{self.name}_{self.pooling}"
+        name = self.name.replace(".", "_")
+        return name if self.pooling in ("none", "mean") else f"{name}_{self.pooling}"
 
     def info(self, column: str | None = None) -> EmbeddingInfo:
         """What a column of its vectors says of itself."""

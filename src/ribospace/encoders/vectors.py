@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ribospace.collection.append import IdIndex, hashes_of
 from ribospace.collection.export import write_h5ad
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.engine import embed_records
+from ribospace.errors import UserError
 from ribospace.files import require_ending, written_whole
 from ribospace.progress import Progress, silent
+from ribospace.records import place_of
 
 
 def embed_to_file(
@@ -46,7 +49,18 @@ def embed_to_file(
     path = Path(path)
     writers = {".parquet": _parquet, ".npy": _npy, ".h5ad": _h5ad}
     require_ending(path, writers)
+    batches = _without_twice(batches, encoder.column)
     return writers[path.suffix](batches, encoder, path, progress)
+
+
+def _without_twice(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[pa.RecordBatch]:
+    """Refuse an id that comes twice; leave out an embedding that the file has under the name of the new one."""
+    seen = IdIndex()
+    for batch in batches:
+        new = seen.add(hashes_of(batch.column("id")))
+        if not new.all():
+            raise UserError(f"{place_of(batch, int(new.argmin()))}: this id has come before in the input. Rename it.")
+        yield batch.drop_columns([column]) if column in batch.schema.names else batch
 
 
 def ids_path(path: Path) -> Path:
@@ -94,6 +108,8 @@ def _parquet(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, pr
 def _h5ad(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
     records, vectors = zip(*embed_records(batches, encoder, progress), strict=True)
     table = pa.Table.from_batches([batch.replace_schema_metadata(None) for batch in records])
+    given = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+    table = table.drop_columns(given)
     about = {encoder.column: encoder.info().metadata()}
     with written_whole(path) as beside:
         return write_h5ad(beside, table, {encoder.column: np.concatenate(vectors)}, about)

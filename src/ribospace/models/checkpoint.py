@@ -68,10 +68,11 @@ def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any
         "versions": versions("torch"),
         **about,
     }
+    require_place(folder)
     tensors = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
     with written_whole(Path(folder)) as beside:
         beside.mkdir()
-        safetensors.torch.save_file(tensors, beside / WEIGHTS)
+        safetensors.torch.save_file(tensors, beside / WEIGHTS, {"config": json.dumps(said["config"])})
         (beside / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
@@ -87,13 +88,17 @@ def load(folder: Path | str) -> Checkpoint:
     said = _read_config(folder)
     config = from_mapping(AutoencoderConfig, said["config"], str(folder / CONFIG))
     try:
-        tensors = safetensors.torch.load_file(folder / WEIGHTS)
+        with safetensors.safe_open(folder / WEIGHTS, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            made_with = json.loads((file.metadata() or {}).get("config", "null"))
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {WEIGHTS}. Train it again, or copy the whole folder.") from error
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged: {error}. Copy it again.") from error
     with torch.device("meta"):
         model = Autoencoder(config)
+    if made_with is not None:
+        _require_same_config(folder, dataclasses.asdict(config), made_with)
     _require_same_shapes(folder, {key: tuple(value.shape) for key, value in model.state_dict().items()}, tensors)
     model = Autoencoder(config)
     model.load_state_dict(tensors)
@@ -102,9 +107,22 @@ def load(folder: Path | str) -> Checkpoint:
     return Checkpoint(model.eval(), str(said.get("name", folder.name)), revision, folder, about)
 
 
+def require_place(folder: Path | str) -> None:
+    """Refuse a folder to save to that cannot be written, or that holds anything but a model."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file. Choose a folder for the model.")
+    if folder.is_dir() and any(folder.iterdir()) and not is_model(folder):
+        raise UserError(f"{folder} holds something other than a model, which would be lost. Choose another folder.")
+    with written_whole(folder.parent / f"{folder.name}.probe") as beside:
+        beside.mkdir()
+    (folder.parent / f"{folder.name}.probe").rmdir()
+
+
 def is_model(folder: Path | str) -> bool:
-    """Whether a folder looks as if it held a model."""
-    return (Path(folder) / CONFIG).is_file() or (Path(folder) / WEIGHTS).is_file()
+    """Whether a folder holds a model and nothing else."""
+    folder = Path(folder)
+    return folder.is_dir() and {file.name for file in folder.iterdir()} == {CONFIG, WEIGHTS}
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -121,6 +139,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if said.get("format") != FORMAT:
         raise UserError(f"{folder} has format {said.get('format')}, this Ribospace reads {FORMAT}. Update Ribospace.")
     return said
+
+
+def _require_same_config(folder: Path, says: dict[str, Any], made_with: dict[str, Any]) -> None:
+    wrong = [
+        f"{key} is {value}, the weights were made with {made_with.get(key)}"
+        for key, value in says.items()
+        if made_with.get(key) != value
+    ]
+    if wrong:
+        raise UserError(f"{folder / CONFIG} does not fit its weights: {'; '.join(wrong)}. Undo the change.")
 
 
 def _require_same_shapes(folder: Path, expected: dict[str, tuple[int, ...]], tensors: dict[str, torch.Tensor]) -> None:

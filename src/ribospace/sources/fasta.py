@@ -88,7 +88,7 @@ def _described(descriptions: pa.StringArray, ids: pa.StringArray) -> dict[str, A
     words, _ = _split_first_word(descriptions.fill_null(""))
     known = pc.is_in(words, pa.array(sorted(RNA_TYPES)))
     columns: dict[str, Any] = {"description": descriptions, "rna_type": pc.if_else(known, words, None)}
-    taxids = pc.struct_field(pc.extract_regex(ids, r"^URS[0-9A-F]{10}_(?P<taxid>\d+)$"), 0)
+    taxids = pc.struct_field(pc.extract_regex(ids, r"^URS[0-9A-F]{10}_(?P<taxid>\d{1,9})$"), 0)
     if taxids.null_count < len(taxids):
         columns["taxid"] = taxids
     return columns
@@ -141,9 +141,9 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _open(path: Path | str) -> Any:
-    if str(path) != "-":
-        path = existing_file(path)
+def _open(given: Path | str) -> Any:
+    path = Path(given)
+    if str(given) != "-" and existing_file(path).is_file():
         with open(path, "rb") as file:
             start = file.read(1024)
         if path.suffix == ".gz" and start and not start.startswith(_GZIP):
@@ -151,7 +151,7 @@ def _open(path: Path | str) -> Any:
         if b"\0" in start and not start.startswith((*_COMPRESSED, b">", b"@")):
             raise UserError(_binary(str(path)))
         return dnaio.open(path, open_threads=0)
-    stream: BinaryIO = sys.stdin.buffer
+    stream: BinaryIO = sys.stdin.buffer if str(given) == "-" else open(path, "rb")  # noqa: SIM115
     start = stream.peek(64) if isinstance(stream, io.BufferedReader) else b">"
     if start.startswith(_GZIP):
         stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file
 from ribospace.records import SCHEMA, Gaps, empty_strings_as_null, record_batch
 
-BATCH_RECORDS = 65_536
+BATCH_RECORDS = 8192
 
 _MADE_BY_US = ("id", "sequence", "length", "md5")
 

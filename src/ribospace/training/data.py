@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from rapidfuzz import process
+from rapidfuzz.distance import Levenshtein
 from scipy import sparse
 
-from ribospace.alphabet import Tokens, tokenize
+from ribospace.alphabet import Tokens, detokenize, tokenize
 from ribospace.batching import cut_windows, token_budget_batches
 from ribospace.collection import Collection
 from ribospace.errors import UserError
 
 WORD = 6
-NEAR_COPY = 0.3
+NEAR_COPY, MAYBE_COPY, IDENTITY = 0.3, 0.05, 0.8
 MOST_HELD_OUT = 1000
 
 
@@ -77,8 +79,8 @@ def training_data(collection: Collection, where: str | None, window: int, held_o
         "training_windows": len(training),
         "validation_molecules": len(held.kept),
         "validation_near_copies_left_out": len(held.candidates) - len(held.kept),
-        "split": f"molecules held out at random (seed {seed}); one that shares more than {NEAR_COPY:.0%} of its "
-        f"{WORD}-mers with any window trained on is neither trained on nor judged by",
+        "split": f"molecules held out at random (seed {seed}); one that is {IDENTITY:.0%} identical to, or shares more "
+        f"than {NEAR_COPY:.0%} of its {WORD}-mers with, any window trained on is neither trained on nor judged by",
     }
     return TrainingData(windows.take(training), windows.take(validation), about)
 
@@ -94,8 +96,9 @@ class HeldOut:
 def hold_out(windows: Tokens, molecule: npt.NDArray[np.int64], share: float, seed: int) -> HeldOut:
     """Draw molecules to judge by, and leave out those that have a near copy among the others.
 
-    A window has a near copy where another molecule's window holds more than 30 % of its distinct 6-mers. At 80 %
-    identity about a quarter are shared (0.8 to the power of 6), between unrelated windows of 200 nt about 5 %.
+    A window has a near copy where a window of another molecule is at least 80 % identical to it (1 - edit distance /
+    longer length; looked at where more than 5 % of its distinct 6-mers are shared, as at 80 % identity about a quarter
+    is), or holds more than 30 % of its 6-mers (then they overlap). Unrelated windows of 200 nt share about 5 %.
 
     Parameters
     ----------
@@ -109,18 +112,28 @@ def hold_out(windows: Tokens, molecule: npt.NDArray[np.int64], share: float, see
         Of the draw.
     """
     molecules = int(molecule[-1]) + 1
-    count = min(round(molecules * share), MOST_HELD_OUT)
+    count = min(round(molecules * share), MOST_HELD_OUT, molecules - 1)
     candidates = np.sort(np.random.default_rng(seed).choice(molecules, count, replace=False))
     words = _word_matrix(windows)
     is_drawn = np.isin(molecule, candidates)
     drawn, rest = words[is_drawn], words[~is_drawn]
-    most = np.zeros(drawn.shape[0])
+    distinct = np.diff(drawn.indptr)
+    copied = np.zeros(drawn.shape[0], dtype=bool)
+    letters = detokenize(windows.take(np.flatnonzero(is_drawn)))
+    others = detokenize(windows.take(np.flatnonzero(~is_drawn)))
     for start in range(0, rest.shape[0], 20_000):
-        shared = drawn @ rest[start : start + 20_000].T
-        if shared.nnz:
-            most = np.maximum(most, shared.max(axis=1).toarray().ravel())
-    copied = molecule[is_drawn][most > NEAR_COPY * np.diff(drawn.indptr)]
-    return HeldOut(candidates, np.setdiff1d(candidates, copied))
+        shared = (drawn @ rest[start : start + 20_000].T).tocsr()
+        for row in np.flatnonzero(~copied):
+            part = slice(shared.indptr[row], shared.indptr[row + 1])
+            share_of = shared.data[part] / distinct[row]
+            alike = [others[start + other] for other in shared.indices[part][share_of > MAYBE_COPY]]
+            copied[row] = (share_of > NEAR_COPY).any() or _has_identical(letters[row], alike)
+    return HeldOut(candidates, np.setdiff1d(candidates, molecule[is_drawn][copied]))
+
+
+def _has_identical(sequence: str, others: list[str]) -> bool:
+    similarity = Levenshtein.normalized_similarity
+    return process.extractOne(sequence, others, scorer=similarity, score_cutoff=IDENTITY) is not None
 
 
 def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
@@ -130,7 +143,8 @@ def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
     code = np.zeros(len(tokens.ids), dtype=np.int64)
     padded = np.concatenate([tokens.ids.astype(np.int64), np.zeros(WORD, dtype=np.int64)])
     for step in range(WORD):
-        code = code * 32 + padded[step : step + len(code)]
+        inside = np.arange(len(code)) + step < tokens.offsets[1:][owner]
+        code = code * 32 + padded[step : step + len(code)] * inside
     whole = np.arange(len(code)) + WORD <= tokens.offsets[1:][owner]
     short = (lengths < WORD)[owner] & (np.arange(len(code)) == tokens.offsets[:-1][owner])
     use = whole | short

@@ -62,6 +62,8 @@ class OptimizerConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
+        if not np.isfinite([self.learning_rate, self.weight_decay, self.clip, self.minutes]).all():
+            raise ValueError("learning_rate, weight_decay, clip and minutes must be finite")
         if self.steps < 1 or self.token_budget < 1 or self.learning_rate <= 0 or self.warmup < 0:
             raise ValueError("steps, token_budget and learning_rate must be above 0, warmup 0 or more")
         if not 0 <= self.mask < 1 or not 0 <= self.label_smoothing < 1:
@@ -94,6 +96,8 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed} is below 0")
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out {self.held_out} is not in [0, 1)")
 
@@ -120,6 +124,7 @@ def train_autoencoder(
         The figures, which also stand in the model's config.json: losses, character error rate on the molecules
         held out, molecules and tokens a second.
     """
+    checkpoint.require_place(out)
     device = pick_device()
     bf16 = use_bf16(config.optimizer.precision, device)
     data = training_data(collection, config.where or None, config.model.window, config.held_out, config.seed)
