@@ -133,7 +133,7 @@ def hold_out(windows: Tokens, molecule: npt.NDArray[np.int64], share: float, see
 
 def _has_identical(sequence: str, others: list[str]) -> bool:
     similarity = Levenshtein.normalized_similarity
-    return process.extractOne(sequence, others, scorer=similarity, score_cutoff=IDENTITY) is not None
+    return process.extractOne(sequence, others, scorer=similarity, score_cutoff=IDENTITY - 1e-9) is not None
 
 
 def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
