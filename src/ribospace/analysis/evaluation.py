@@ -115,5 +115,7 @@ def near_copies(sequences: Sequence[str], identity: float = 0.8) -> npt.NDArray[
     ndarray
         (n, n) bool, symmetric; True on the diagonal.
     """
-    similar = cdist(sequences, sequences, scorer=Levenshtein.normalized_similarity, score_cutoff=identity, workers=-1)
+    similar = cdist(
+        sequences, sequences, scorer=Levenshtein.normalized_similarity, score_cutoff=identity - 0.01, workers=-1
+    )
     return np.asarray(similar >= identity)

@@ -133,7 +133,8 @@ def hold_out(windows: Tokens, molecule: npt.NDArray[np.int64], share: float, see
 
 def _has_identical(sequence: str, others: list[str]) -> bool:
     similarity = Levenshtein.normalized_similarity
-    return process.extractOne(sequence, others, scorer=similarity, score_cutoff=IDENTITY - 1e-9) is not None
+    best = process.extractOne(sequence, others, scorer=similarity, score_cutoff=IDENTITY - 0.01)  # it rounds near it
+    return best is not None and best[1] >= IDENTITY
 
 
 def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
