@@ -115,7 +115,6 @@ def near_copies(sequences: Sequence[str], identity: float = 0.8) -> npt.NDArray[
     ndarray
         (n, n) bool, symmetric; True on the diagonal.
     """
-    similar = cdist(
-        sequences, sequences, scorer=Levenshtein.normalized_similarity, score_cutoff=identity - 0.01, workers=-1
-    )
+    similarity = Levenshtein.normalized_similarity
+    similar = cdist(sequences, sequences, scorer=similarity, score_cutoff=identity - 0.01, workers=-1)
     return np.asarray(similar >= identity)

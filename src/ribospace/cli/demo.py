@@ -183,7 +183,7 @@ def _report(store: Collection, columns: list[str], seen: _Seen, total: float) ->
         hairpins=HAIRPINS,
         figures=seen.training["figures"],
         data=seen.training["data"],
-        stopped=seen.training["figures"]["stopped"],
+        stopped=seen.training["figures"]["stopped"].capitalize(),
         error="not measured, as each has a near copy in training" if cer is None else f"{cer:.2%}",
         distinct=len(seen.sample_types),
         types=", ".join(f"{name} {count}" for name, count in types),
