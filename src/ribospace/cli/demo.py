@@ -136,7 +136,8 @@ def _draw(store: Collection, column: str, out: Path) -> None:
         with open(files[-1], encoding="utf-8") as points:
             if points.readline() == f"# {json.dumps(said)}\n":
                 return
-    records, coordinates = project(store, column, "umap", 2, seed=0, where=None, fit=None)
+    with progress_bar("Fitting umap"):
+        records, coordinates = project(store, column, "umap", 2, seed=0, where=None, fit=None)
     title = f"{len(records):,} molecules by a small autoencoder: real RNAs, ribosome constructs, synthetic hairpins"
     for file in files[:2]:
         write_map(file, records, coordinates, title, "umap", said)

@@ -14,7 +14,7 @@ import typer
 from ribospace.alphabet import tokenize
 from ribospace.cli.data import one_of
 from ribospace.cli.learn import Pool
-from ribospace.cli.output import Json, say, table
+from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.encoders import Encoder, find_encoder
 from ribospace.errors import UserError
@@ -84,7 +84,8 @@ def map_(
     require_ending(out, (".png", ".pdf", ".svg", ".html"))
     store = Collection.open(collection)
     info = find_column(store, model, pool)
-    records, coordinates = project(store, info.column, method, dims, seed, where, fit)
+    with progress_bar(f"Fitting {method}"):
+        records, coordinates = project(store, info.column, method, dims, seed, where, fit)
     said = {
         "collection": str(collection), "embedding": info.column, "encoder": info.encoder, "revision": info.revision,
         "method": method, "dims": dims, "seed": seed, "where": where, "fit": fit, "molecules": len(records),
