@@ -232,3 +232,9 @@ def test_a_pipe_is_read_once(tmp_path):
     (batch,) = read_fasta(tmp_path / "pipe")
     writer.join()
     assert batch["sequence"].to_pylist() == ["ACGU"]
+
+
+def test_a_byte_order_mark_is_no_letter(tmp_path):
+    (tmp_path / "a.fasta").write_bytes(b"\xef\xbb\xbf>a\nACGU\n")
+    (batch,) = read_fasta(tmp_path / "a.fasta")
+    assert batch["id"].to_pylist() == ["a"]

@@ -26,6 +26,7 @@ BATCH_LETTERS = 64_000_000
 Header: TypeAlias = Literal["id", "rna_type"]
 
 _GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMPRESSED = (_GZIP, b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 
@@ -150,6 +151,10 @@ def _open(given: Path | str) -> Any:
             raise UserError(f"{path} is named .gz but is not gzip. Rename it without .gz, or compress it.")
         if b"\0" in start and not start.startswith((*_COMPRESSED, b">", b"@")):
             raise UserError(_binary(str(path)))
+        if start.startswith(_BYTE_ORDER_MARK):
+            text = open(path, "rb")  # noqa: SIM115 - closed by the reader's end
+            text.seek(len(_BYTE_ORDER_MARK))
+            return dnaio.open(text)
         return dnaio.open(path, open_threads=0)
     stream: BinaryIO = sys.stdin.buffer if str(given) == "-" else open(path, "rb")  # noqa: SIM115
     start = stream.peek(64) if isinstance(stream, io.BufferedReader) else b">"
@@ -169,7 +174,7 @@ def _binary(name: str) -> str:
 
 
 def _not_fasta(name: str, error: Exception, done: int) -> str:
-    reason = str(error).splitlines()[0].rstrip(".").replace("\ufeff", "a byte-order mark and ")
+    reason = str(error).splitlines()[0].rstrip(".")
     if "must be ASCII" in reason:
         return f"{name}, near record {done + 1}: its header is not ASCII ({reason}). Write it in ASCII letters."
     return f"{name} is not a readable FASTA file: {reason}. A record is a line '>id description' and lines of letters."

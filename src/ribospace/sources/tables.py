@@ -162,8 +162,12 @@ def _embedding(path: Path, name: str, column: Any, first: int, widths: dict[str,
         )
     kind = pa.float16() if column.type.value_type == pa.float16() else pa.float32()
     values = column.flatten().cast(kind)
-    if not np.isfinite(values.fill_null(float("nan")).to_numpy(zero_copy_only=False)).all():
-        raise UserError(f"{path}, column {name!r}: a vector holds NaN or infinity. Take that molecule out.")
+    finite = np.isfinite(values.fill_null(float("nan")).to_numpy(zero_copy_only=False))
+    if not finite.all():
+        row = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))[int(np.argmin(finite)) // width]
+        raise UserError(
+            f"{path}, record {first + row}, column {name!r}: its vector holds NaN or infinity. Take that molecule out."
+        )
     if column.null_count:
         spread = np.zeros((len(column), width), dtype=kind.to_pandas_dtype())
         spread[column.is_valid().to_numpy(zero_copy_only=False)] = values.to_numpy().reshape(-1, width)
