@@ -94,13 +94,14 @@ def map_(
     title = f"{len(records):,} molecules of {collection.resolve().name} by {info.column}"
     points = write_map(out, records, coordinates, title, method, said)
     missing = store.count(f"({where or 'true'}) AND `{info.column}` IS NULL")
+    mend = f"ribospace embed {collection} --model {model}" if info.pooling != "given" else "they were made elsewhere"
     zero = store.count(where) - missing - len(records)
     say(
         as_json,
         {**said, "file": str(out), "points": str(points)},
         f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}",
         *([f"{zero:,} molecules are left out: their vectors are zero, without a direction"] if zero else []),
-        *([f"{missing:,} molecules have no vector: ribospace embed {collection} --model {model}"] if missing else []),
+        *([f"{missing:,} molecules have no vector: {mend}"] if missing else []),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def read_tsv(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBa
             yield from _records(path, reader, gaps)
     except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0].removeprefix("CSV parse error: ").rstrip(".")
+        reason = re.sub(r"Row #(\d+)", lambda found: f"record {int(found[1]) - 1}", reason)  # the header is its row 1
         raise UserError(f"{path} is not a readable tab-separated table: {reason}.") from error
 
 
