@@ -92,10 +92,9 @@ def talk_rows(fasta: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def annotate(genome: Genome, models: Path, work: Path) -> list[dict[str, str]]:
-    """Annotate one genome with the three tools."""
-    table = scan(genome, models, work)
-    loci = [*trna_loci(genome), *rrna_loci(genome), *rfam_loci(genome, table, models)]
+def annotate(genome: Genome, hits: Path, models: Path) -> list[dict[str, str]]:
+    """Annotate one genome with the three tools, given cmscan's table of it."""
+    loci = [*trna_loci(genome), *rrna_loci(genome), *rfam_loci(genome, hits, models)]
     return list(genome_rows(genome, resolve(loci)))
 
 
@@ -109,7 +108,7 @@ def make(cm_directory: Path, work: Path, jobs: int) -> str:
     work
         A folder for the database and cmscan's tables.
     jobs
-        Genomes annotated at one time; the result is the same for any number.
+        Genomes scanned at one time; the result is the same for any number.
 
     Returns
     -------
@@ -120,8 +119,10 @@ def make(cm_directory: Path, work: Path, jobs: int) -> str:
     models = press_models(cm_directory, work)
     with ThreadPoolExecutor(jobs) as pool:
         # the longest genome first, so that two jobs end at about the same time
-        tables = list(pool.map(lambda genome: annotate(genome, models, work), reversed(GENOMES)))
-    rows = [row for table in reversed(tables) for row in table]
+        scans = list(pool.map(lambda genome: scan(genome, models, work), reversed(GENOMES)))
+    # one genome after the other: ARAGORN keeps global state, and two threads of it corrupt one another
+    scanned = zip(GENOMES, reversed(scans), strict=True)
+    rows = [row for genome, hits in scanned for row in annotate(genome, hits, models)]
     rows += talk_rows(DATA / "talk_rnas.fasta")
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
