@@ -20,11 +20,11 @@ SOURCE = Path(ribospace.__file__).parent
 FLOORS = {
     "errors": 0, "progress": 0,
     "files": 1,
-    "config": 2, "alphabet": 2,
+    "config": 2, "alphabet": 2, "net": 2,
     "batching": 3, "records": 3, "models": 3,
     "sources": 4,
     "collection": 5,
-    "training": 6, "encoders": 6,
+    "training": 6, "encoders": 6, "fetching": 6,
     "analysis": 7, "plots": 7,
     "cli": 9,
 }  # fmt: skip
@@ -39,6 +39,8 @@ NO_TORCH = (
     "files",
     "config",
     "batching",
+    "net",
+    "fetching",
 )
 HEAVY = ("torch", "matplotlib", "lancedb", "sklearn", "umap", "pandas", "pyarrow")
 

@@ -9,8 +9,16 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake that the user can mend.
 
-    The command line prints its text and leaves with code 2; a library user may catch it.
+    The command line prints its text and leaves with `code`; a library user may catch it.
     """
+
+    code = 2
+
+
+class Unavailable(UserError):
+    """Something outside, such as a server, that fails without the user's doing."""
+
+    code = 1
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ def main() -> None:
     try:
         app(prog_name="ribospace")
     except UserError as error:
-        _end(str(error), 2)
+        _end(str(error), error.code)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
             _end("Interrupted. What was committed stays; run the same command again to go on.", 1)

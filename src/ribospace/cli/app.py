@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import data, demo, explore, learn
+from ribospace.cli import data, demo, explore, fetch, learn
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +35,7 @@ def _options(
 
 app.command(short_help="See it work, from RNAs to a map")(demo.demo)
 app.command("import", short_help="Bring molecules into a collection")(data.import_)
+app.command(short_help="Fetch molecules from RNAcentral")(fetch.fetch)
 app.command(short_help="Make molecules by rule")(data.synthesize)
 app.command(short_help="Say what a collection holds")(data.info)
 app.command(short_help="Write FASTA, Parquet or AnnData")(data.export)

@@ -124,9 +124,14 @@ def _append(
             if ahead < batch.num_rows:
                 yield batch.slice(ahead)
 
-    for table in _commits(new_ones()):
-        _write(collection, table)
+    for table in commits(new_ones()):
+        write(collection, table)
     return Appended(accepted - min(done, accepted), skipped, min(done, accepted))
+
+
+def close_open_runs(collection: Collection) -> None:
+    """Before others write: note where the rows end that broken-off runs have written."""
+    _Journal(collection.path / "import.json").begin(None, _Start(collection.lance().version, len(collection)))
 
 
 def _refuse(batch: pa.RecordBatch, row: int, known: bool) -> None:
@@ -137,7 +142,7 @@ def _refuse(batch: pa.RecordBatch, row: int, known: bool) -> None:
     )
 
 
-def _commits(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+def commits(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
     """Gather small batches until a commit is worth its while; columns must agree within one."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
@@ -151,7 +156,8 @@ def _commits(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]
         yield waiting
 
 
-def _write(collection: Collection, batches: list[pa.RecordBatch]) -> None:
+def write(collection: Collection, batches: list[pa.RecordBatch]) -> None:
+    """Write batches of like columns as one commit; columns that are new are added."""
     table = pa.Table.from_batches(batches)
     for field in table.schema:
         _fit_column(collection, field)

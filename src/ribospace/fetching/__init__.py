@@ -1,0 +1,1 @@
+"""Crawls that bring molecules from RNAcentral into a collection, and what is known of them."""
