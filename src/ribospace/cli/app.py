@@ -36,6 +36,7 @@ def _options(
 app.command(short_help="See it work, from RNAs to a map")(demo.demo)
 app.command("import", short_help="Bring molecules into a collection")(data.import_)
 app.command(short_help="Fetch molecules from RNAcentral")(fetch.fetch)
+app.command(short_help="Say what molecules are, with their papers")(fetch.describe)
 app.command(short_help="Make molecules by rule")(data.synthesize)
 app.command(short_help="Say what a collection holds")(data.info)
 app.command(short_help="Write FASTA, Parquet or AnnData")(data.export)

@@ -1,8 +1,9 @@
-"""The command that fetches entries of RNAcentral, by the handful or by type, species or words: fetch."""
+"""Commands that ask RNAcentral: fetch molecules by the handful, and describe them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import Unavailable
 from ribospace.sources.rnacentral import API, SEARCH, Query
+
+if TYPE_CHECKING:
+    from ribospace.fetching.describe import Card
 
 
 def fetch(
@@ -62,3 +66,55 @@ def fetch(
         what = "; ".join(f"{one['what']} ({one['reason']})" for one in done.missing[:5])
         more = f"; and {len(done.missing) - 5} more" if len(done.missing) > 5 else ""
         raise Unavailable(f"Could not be had: {what or 'the end of the list'}{more}. Run it again to ask again.")
+
+
+def describe(
+    collection: Annotated[str, typer.Argument(help="The collection.")],
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Molecules to ask RNAcentral about.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="An SQL condition: molecules to ask RNAcentral about.")] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask again for what is kept already.")] = False,
+    base_url: Annotated[str, typer.Option(help="Address of RNAcentral's REST API.")] = API,
+    as_json: Json = False,
+) -> None:
+    """Say what molecules are: species, isotype, anticodon, publications.
+
+    With ids (or --where) RNAcentral is asked, two requests a molecule, and the answers are kept in the collection.
+    Without, the descriptions of all molecules are read, which asks nobody; both fill the columns species, isotype and
+    anticodon where they are empty.
+    """
+    from ribospace.fetching import describe as describing
+
+    store = Collection.open(collection)
+    if not ids and where is None:
+        with progress_bar("Reading descriptions") as progress:
+            known = describing.read_all(store, progress)
+        lines = [
+            f"{count:>12,} molecules with {'an' if name[0] in 'aio' else 'a'} {name}" for name, count in known.items()
+        ]
+        say(as_json, {"collection": collection, "molecules": len(store), "known": known},
+            f"Read the descriptions of {len(store):,} molecules; there are now", *lines)  # fmt: skip
+        return
+    chosen = list(ids or []) + (store.table(["id"], where)["id"].to_pylist() if where else [])
+    with progress_bar("Asking RNAcentral") as progress:
+        cards = describing.describe(store, chosen, api=base_url.rstrip("/"), refresh=refresh, progress=progress)
+    answer = [{**card.record, "about": asdict(card.about) if card.about else None} for card in cards]
+    say(as_json, {"collection": collection, "molecules": answer}, *[line for card in cards for line in _card(card)])
+
+
+def _card(card: Card) -> list[str]:
+    """A molecule as lines of text."""
+    record = card.record
+    amino = " ".join(filter(None, [record.get("isotype"), record.get("anticodon") and f"({record['anticodon']})"]))
+    facts = [record["rna_type"], amino, record["species"], f"{record['length']:,} nt"]
+    lines = [f"{record['id']}  " + " · ".join(filter(None, facts))]
+    lines += [f"  {record['description']}"] if record["description"] else []
+    if card.about is None:
+        return [*lines, "  RNAcentral knows nothing of it", ""]
+    lines += [f"  genes: {', '.join(card.about.genes)}"] if card.about.genes else []
+    for number, paper in enumerate(card.about.publications, 1):
+        links = [paper["doi"] and f"doi:{paper['doi']}", paper["pubmed_id"] and f"PubMed {paper['pubmed_id']}"]
+        said = [paper["title"], paper["authors"], paper["publication"], *links]
+        lines.append(f"  {number}. " + ". ".join(part.rstrip(".") for part in said if part))
+    return [*lines, *([] if card.about.publications else ["  no publication"]), ""]

@@ -6,7 +6,7 @@ molecules that come later are null until the same run is made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import lance
@@ -62,7 +62,7 @@ def begin_embedding(
     require_column_name(info.column)
     there = collection.embeddings.get(info.column)
     if there is None and info.column in collection.schema.names:
-        raise UserError(f"{info.column!r} is a column of {collection.path} already. Choose another with --column NAME.")
+        raise UserError(f"{info.column!r} is a column of {collection.uri} already. Choose another with --column NAME.")
     if there is not None:
         same = ("encoder", "revision", "pooling", "width")
         if all(getattr(there, name) == getattr(info, name) for name in same):
@@ -123,6 +123,42 @@ def write_vectors(
         raise UserError(f"A vector of {column!r} has a number too large for float16. Embed without --half.")
     values = pa.array(stored)
     data = pa.table({"_rowid": rows, column: pa.FixedSizeListArray.from_arrays(values, kind.list_size)})
+    update_rows(collection, fragment, data)
+
+
+def add_text_columns(collection: Collection, names: Iterable[str]) -> None:
+    """Add columns of text, all null, where the collection does not have them."""
+    for name in names:
+        if name not in collection.schema.names:
+            collection._table.add_columns(pa.field(name, pa.string()))
+
+
+def fragments(
+    collection: Collection, columns: Sequence[str], where: str | None = None
+) -> Iterator[tuple[int, pa.Table]]:
+    """Give each fragment's number and some of its columns, with `_rowid`, for `update_rows`; none without a row."""
+    dataset = collection.lance()
+    for number in [fragment.fragment_id for fragment in dataset.get_fragments()]:
+        rows = dataset.get_fragment(number).to_table(columns=list(columns), filter=where, with_row_id=True)
+        if len(rows):
+            yield number, rows
+
+
+def update_rows(collection: Collection, fragment: int, data: pa.Table) -> None:
+    """Write columns of some rows of one fragment: one commit.
+
+    Parameters
+    ----------
+    collection, fragment
+        Where.
+    data
+        `_rowid` and the columns' new values.
+
+    Raises
+    ------
+    UserError
+        If the disk is full.
+    """
     try:
         dataset = collection.lance()
         updated, fields = dataset.get_fragment(fragment).update_columns(data)
@@ -135,5 +171,5 @@ def write_vectors(
         )
     except (OSError, RuntimeError) as error:
         if is_disk_full(error):
-            raise cannot_write(collection.path, error) from error
+            raise cannot_write(collection.uri, error) from error
         raise
