@@ -23,7 +23,7 @@ _AMINO_ACIDS = {
 _ISOTYPES = {form.lower(): isotype for isotype, name in _AMINO_ACIDS.items() for form in (isotype, name)}
 _ISOTYPES |= {"aspartic acid": "Asp", "glutamic acid": "Glu", "ile2": "Ile2"}
 
-_TYPE = r"(?s)^\s*(?P<type>\S*)\s*(?P<rest>.*)$"
+_TYPE, _REST = r"^\s*(?P<type>\S*)", r"(?s)^\s*\S*\s*(?P<rest>.*)$"
 
 # "OTHER" is no isotype, but an anticodon may follow it
 _NAMES = "|".join(sorted({*_ISOTYPES, "other"}, key=len, reverse=True))
@@ -135,10 +135,10 @@ def read_descriptions(texts: pa.StringArray) -> pa.RecordBatch:
 
 
 def _read(texts: pa.StringArray) -> pa.RecordBatch:
-    parts = pc.extract_regex(texts, _TYPE)
-    types, rest = pc.struct_field(parts, "type"), pc.struct_field(parts, "rest")
+    types = pc.struct_field(pc.extract_regex(texts, _TYPE), "type")
     known = pc.fill_null(pc.is_in(types, pa.array(sorted(RNA_TYPES))), False)
-    types, rest = pc.if_else(known, types, None), pc.if_else(known, rest, texts)
+    rest = pc.struct_field(pc.extract_regex(pc.if_else(known, texts, None), _REST), "rest")
+    types, rest = pc.if_else(known, types, None), pc.coalesce(rest, texts)
     may_be = pc.fill_null(pc.equal(types, "tRNA"), True)
     named, isotypes, anticodons = _trna(pc.if_else(may_be, rest, None))
     columns = [_species(rest), pc.if_else(named, "tRNA", types), isotypes, anticodons]
