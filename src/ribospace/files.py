@@ -82,11 +82,11 @@ def remove_made(path: Path, made: list[Path], *, keep: bool = False) -> None:
             folder.rmdir()
 
 
-def cannot_write(path: Path, error: BaseException) -> UserError:
+def cannot_write(path: Path | str, error: BaseException) -> UserError:
     """Turn a failed write into one clear sentence."""
     if is_disk_full(error):
         return UserError(f"The disk is full: {path} was not written. Free some space and run the command again.")
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0]
     return UserError(f"Cannot write {path}: {reason}. Choose a place that you may write to.")
 
 

@@ -1,6 +1,7 @@
 """The commands, as a user types them: what they write, what they say, what they refuse."""
 
 import json
+import re
 
 import anndata
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ribospace.alphabet import tokenize
-from ribospace.collection import Collection
+from ribospace.collection import Collection, vector_index
 from ribospace.encoders.kmer import KmerEncoder
 from ribospace.models import checkpoint
 
@@ -97,7 +98,10 @@ def test_info(store, run):
     assert said["embeddings"][0]["column"] == "kmer2"
     assert said["embeddings"][0]["vectors"] == 5
     text = run("info", store).out
-    for word in ("5 molecules", "tRNA", "not known", "kmer2", "median"):
+    assert said["embeddings"][0]["index"] is None
+    assert said["versions"]["ribospace"]
+    assert int(said["versions"]["table"]) > 1
+    for word in ("5 molecules", "tRNA", "not known", "kmer2", "median", "indexed: none", "versions: format 1, table "):
         assert word in text
 
 
@@ -263,9 +267,51 @@ def test_search_mistakes(store, run, refused):
     refused(["search", store, "--model", "kmer2", "--query", "nobody!"], "no molecule with the id 'nobody!'", "no RNA")
     refused(["search", store, "--model", "kmer2", "--query", "one", "--where", "q = 1"], "q = 1")
     refused(["search", store, "--model", "kmer2", "--query", "one", "--pool", "x"], "--pool", "mean")
-    answer = run("search", store, "--model", "kmer2", "--query", "one", "--indexed")
-    assert "Searched exactly" in answer.out
-    assert "256" in answer.out
+
+
+def test_search_builds_an_index_where_it_pays(tmp_path, run, monkeypatch):
+    run("synthesize", "hairpins", "-n", "600", "--to", tmp_path / "c")
+    run("embed", tmp_path / "c", "--model", "kmer3")
+    search = ["search", tmp_path / "c", "--model", "kmer3", "--query", "GGGGAAAACCCC", "-k", "5"]
+    few = run(*search, "--json").json
+    assert (few["exact"], few["recall_at_10"]) == (True, 1.0)
+    monkeypatch.setattr(vector_index, "PAYS_BYTES", 600 * 64 * 4)
+    for arguments in (["--exact"], ["--where", "length > 0"]):
+        assert run(*search, *arguments, "--json").json["exact"] is True
+    first = run(*search)
+    assert "Building an index over 'kmer3', once" in first.err
+    assert re.search(r"Searched by an index; its recall@10 is \d\.\d{3}, on 100 molecules", first.out)
+    again = run(*search, "--json")
+    assert again.err == ""
+    assert again.json["exact"] is False
+    assert again.json["recall_at_10"] >= 0.99
+    assert [one["distance"] for one in again.json["neighbours"]] == [one["distance"] for one in few["neighbours"]]
+    assert run("info", tmp_path / "c", "--json").json["embeddings"][0]["index"]["recall"] >= 0.99
+    monkeypatch.undo()
+    assert run(*search, "--json").json["exact"] is False  # it is there, so it is used
+
+
+def test_search_where_no_index_can_be_built(store, run, monkeypatch):
+    run("embed", store, "--model", "kmer2")
+    monkeypatch.setattr(vector_index, "PAYS_BYTES", 1)
+    for answer in (run("search", store, "--model", "kmer2", "--query", "one"),):
+        assert answer.code == 0
+        assert "Searched exactly, as no index could be built: kmer2 has 5 vectors" in answer.out
+    with Collection.open(store).writing():
+        answer = run("search", store, "--model", "kmer2", "--query", "one")
+        assert "Searched exactly, as no index could be built: Another command is writing" in answer.out
+
+
+def test_optimize(tmp_path, store, run):
+    (tmp_path / "more.fa").write_text(">six\nACACACAC\n")
+    run("import", tmp_path / "more.fa", "--to", store)
+    before = Collection.open(store).table()
+    said = run("optimize", store, "--json").json
+    assert (said["fragments_before"], said["fragments_after"]) == (2, 1)
+    assert said["indexed"] == ["rna_type", "taxid", "length", "md5", "id"]
+    assert Collection.open(store).table() == before
+    assert "cover every molecule already" in run("optimize", store).out
+    assert run("info", store, "--json").json["indexed"] == ["id", "length", "rna_type", "taxid", "md5"]
 
 
 def test_training_never_replaces_what_is_no_model(tmp_path, store, run, refused):
@@ -297,8 +343,8 @@ def test_other_commands_between_a_kill_and_the_run_that_finishes(tmp_path, fasta
     (tmp_path / "long.fa").write_text("".join(f">long{n}\nACGUAC{'G' * (n % 7)}\n" for n in range(20_000)))
     with monkeypatch.context() as patched:
         patched.setattr(appending, "COMMIT_ROWS", 8192)
-        write, calls = appending._write, []
-        patched.setattr(appending, "_write", lambda *a: broken_off() if calls else (calls.append(1), write(*a)))
+        write, calls = appending.write, []
+        patched.setattr(appending, "write", lambda *a: broken_off() if calls else (calls.append(1), write(*a)))
         answer = run("import", tmp_path / "long.fa", "--to", store)
         assert (answer.code, "run the same command again" in answer.err) == (1, True)
     assert 5 < len(Collection.open(store)) < 20_005
@@ -357,7 +403,7 @@ def test_a_failure_is_one_line_and_code_1(run, monkeypatch, store):
 
 def test_version_and_help(run):
     assert run("--version").out.startswith("ribospace ")
-    for command in ("demo", "import", "synthesize", "info", "export", "embed", "search", "map", "train"):
+    for command in ("demo", "import", "synthesize", "info", "optimize", "export", "embed", "search", "map", "train"):
         said = run(command, "--help")
         assert said.code == 0
         assert "--help" in said.out

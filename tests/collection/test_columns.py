@@ -7,6 +7,7 @@ import pytest
 from ribospace.alphabet import tokenize
 from ribospace.collection import Collection, EmbeddingInfo, append
 from ribospace.collection.columns import begin_embedding, left_to_embed, write_vectors
+from ribospace.collection.vector_index import build_index
 from ribospace.encoders import embed_collection
 from ribospace.encoders.kmer import KmerEncoder
 from ribospace.errors import UserError
@@ -115,7 +116,7 @@ def test_an_index_does_not_serve_vectors_of_before(collection, molecules):
     collection.append([molecules(400, "c", 3)])
     encoder = KmerEncoder(2)
     embed_collection(collection, encoder)
-    collection.build_index("kmer2")
+    build_index(collection, "kmer2")
     late = molecules(60, "late", 4)
     collection.append([late])
     embed_collection(collection, encoder)

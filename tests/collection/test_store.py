@@ -216,33 +216,6 @@ def test_more_neighbours_than_molecules(space):
     assert len(store.neighbours("given", np.ones(8), 5000).distances) == 600
 
 
-def test_indexed_neighbours(space):
-    store, vectors = space
-    assert not store.has_index("given")
-    store.build_index("given")
-    assert store.has_index("given")
-    assert not store.has_index("half")
-    exact, hits = 0, 0
-    for row in range(0, 600, 20):
-        truth = set(store.neighbours("given", vectors[row], 10).records["id"].to_pylist())
-        assert truth == {f"m{one}" for one in np.argsort(cosine_distances(vectors, vectors[row]))[:10]}
-        found = store.neighbours("given", vectors[row], 10, exact=False)
-        assert found.records["id"].to_pylist()[0] == f"m{row}"
-        hits += len(truth & set(found.records["id"].to_pylist()))
-        exact += 10
-    assert hits / exact > 0.9
-    order = [f"m{row}" for row in np.argsort(cosine_distances(vectors, vectors[3]))[:550]]
-    assert set(store.neighbours("given", vectors[3], 550).records["id"].to_pylist()) == set(order)
-    assert set(store.neighbours("given", vectors[3], 550, exact=False).records["id"].to_pylist()) != set(order)
-
-
-def test_an_index_needs_vectors(collection, molecules):
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(20, "f4")), 2)
-    collection.append([molecules(10, "v", mine=vectors)])
-    with pytest.raises(UserError, match="mine has 10 vectors; an index pays from 256 on"):
-        collection.build_index("mine")
-
-
 def test_molecules_without_a_vector_are_nobodys_neighbours(collection, molecules):
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(1, 21, dtype="f4")), 2)
     collection.append([molecules(10, "v", mine=vectors)])

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import data, demo, explore, fetch, learn
+from ribospace.cli import data, demo, explore, fetch, learn, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +39,7 @@ app.command(short_help="Fetch molecules from RNAcentral")(fetch.fetch)
 app.command(short_help="Say what molecules are, with their papers")(fetch.describe)
 app.command(short_help="Make molecules by rule")(data.synthesize)
 app.command(short_help="Say what a collection holds")(data.info)
+app.command(short_help="Make a collection fast to read and filter")(upkeep.optimize)
 app.command(short_help="Write FASTA, Parquet or AnnData")(data.export)
 app.add_typer(learn.train, name="train", short_help="Train a model")
 app.command(short_help="Turn molecules into vectors")(learn.embed)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import typer
 
-from ribospace.cli.output import Json, progress_bar, say, table
+from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection
+from ribospace.collection.summary import summarize
 from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file
 from ribospace.progress import Progress
 
 BUILT_IN = ("sample", "ribosome")
 
-To = Annotated[Path, typer.Option("--to", help="The collection (a folder); made where there is none.")]
+To = Annotated[str, typer.Option("--to", help="The collection (a folder or URI); made where there is none.")]
 Duplicates = Annotated[
     str, typer.Option(help="An id that is there already or comes twice: refuse all, or keep-first.", metavar="POLICY")
 ]
@@ -91,49 +91,39 @@ def synthesize(
 
 
 def info(
-    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    collection: CollectionAt,
     as_json: Json = False,
 ) -> None:
-    """Say what a collection holds: molecules by type, lengths, embeddings, disk."""
+    """Say what a collection holds: molecules by type, lengths, embeddings, indexes, disk, versions."""
     store = Collection.open(collection)
-    types, lengths = _summary(store)
-    quantiles = {}
-    if len(lengths):
-        names = ("min", "25%", "median", "75%", "max")
-        quantiles = dict(zip(names, np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]), strict=True))
-    embeddings = [
-        {**info.metadata(), "column": name, "width": info.width, "vectors": store.count(f"`{name}` IS NOT NULL")}
-        for name, info in store.embeddings.items()
+    said = summarize(store)
+    held = f"{said.uri}: {said.molecules:,} molecules, {said.disk_bytes / 1e6:,.1f} MB on disk"
+    lines = [f"{held}, in {said.fragments:,} fragments"]
+    if said.molecules:
+        rows: list[tuple[object, ...]] = [(name or "not known", f"{n:,}") for name, n in said.rna_types.items()]
+        lines += ["", table(rows, ("rna_type", "molecules"), [1])]
+        lines += ["", "  length (nt): " + ", ".join(f"{name} {value:,}" for name, value in said.length_nt.items())]
+    lines += ["", "  columns: " + ", ".join(said.columns), "  indexed: " + (", ".join(said.indexed) or "none"), ""]
+    rows = [
+        (e["column"], e["encoder"], e["pooling"], e["width"], f"{e['vectors']:,}", _index_said(e["index"]))
+        for e in said.embeddings
     ]
-    disk = sum(file.stat().st_size for file in collection.rglob("*") if file.is_file())
-    answer = {
-        "collection": str(collection),
-        "molecules": len(store),
-        "rna_types": types,
-        "length_nt": {name: int(value) for name, value in quantiles.items()},
-        "columns": store.plain_columns,
-        "embeddings": embeddings,
-        "disk_bytes": disk,
-    }
-    lines = [f"{collection}: {len(store):,} molecules, {disk / 1e6:,.1f} MB on disk"]
-    if len(store):
-        lines += [
-            "",
-            table([(name or "not known", f"{n:,}") for name, n in types.items()], ("rna_type", "molecules"), [1]),
-        ]
-        lines += ["", "  length (nt): " + ", ".join(f"{name} {value:,.0f}" for name, value in quantiles.items())]
-    lines += ["", "  columns: " + ", ".join(store.plain_columns), ""]
-    rows = [(e["column"], e["encoder"], e["pooling"], e["width"], f"{e['vectors']:,}") for e in embeddings]
     lines.append(
-        table(rows, ("embedding", "encoder", "pooling", "width", "vectors"), [3, 4])
+        table(rows, ("embedding", "encoder", "pooling", "width", "vectors", "index"), [3, 4])
         if rows
         else f"  no embeddings yet: ribospace embed {collection} --model kmer4"
     )
-    say(as_json, answer, *lines)
+    lines += ["", "  versions: " + ", ".join(f"{name} {version}" for name, version in said.versions.items())]
+    answer = dataclasses.asdict(said)
+    say(as_json, {"collection": answer.pop("uri"), **answer}, *lines)
+
+
+def _index_said(index: dict[str, Any] | None) -> str:
+    return f"recall@10 {index['recall']:.3f}" if index else "none"
 
 
 def export(
-    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    collection: CollectionAt,
     out: Annotated[Path, typer.Option("--out", help="A file ending in .fasta, .parquet or .h5ad.")],
     where: Annotated[str | None, typer.Option(help="An SQL condition, such as \"rna_type = 'tRNA'\".")] = None,
     as_json: Json = False,
@@ -180,7 +170,7 @@ def _identity(name: str) -> list[Any]:
     return [str(Path(name).resolve()), said.st_size, said.st_mtime_ns]
 
 
-def _append(to: Path, batches: Iterable[pa.RecordBatch], duplicates: str, run: str | None) -> dict[str, Any]:
+def _append(to: str, batches: Iterable[pa.RecordBatch], duplicates: str, run: str | None) -> dict[str, Any]:
     one_of("--duplicates", duplicates, ("refuse", "keep-first"))
     store = Collection.open_or_create(to)
     result = store.append(batches, duplicates=duplicates, run=run)  # type: ignore[arg-type]
@@ -210,21 +200,6 @@ def _counted(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[
         done += batch.num_rows
         progress(done, None)
         yield batch
-
-
-def _summary(store: Collection) -> tuple[dict[str, int], np.ndarray[Any, Any]]:
-    lengths, types = [], []
-    for batch in store.read(["length", "rna_type"], batch_rows=65_536):
-        lengths.append(batch.column("length").to_numpy())
-        types.append(
-            pa.table({"rna_type": batch.column("rna_type")}).group_by("rna_type").aggregate([([], "count_all")])
-        )
-    if not types:
-        return {}, np.array([], dtype=np.int32)
-    counts = pa.concat_tables(types).group_by("rna_type").aggregate([("count_all", "sum")])
-    counts = counts.take(pc.sort_indices(counts, [("count_all_sum", "descending"), ("rna_type", "ascending")]))
-    named = zip(counts["rna_type"].to_pylist(), counts["count_all_sum"].to_pylist(), strict=True)
-    return {name or "": count for name, count in named}, np.concatenate(lengths)
 
 
 def one_of(what: str, value: str, known: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +15,9 @@ import typer
 from ribospace.alphabet import tokenize
 from ribospace.cli.data import one_of
 from ribospace.cli.learn import Pool
-from ribospace.cli.output import Json, progress_bar, say, table
+from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.collection.vector_index import VectorIndex, build_index, index_of, pays
 from ribospace.encoders import Encoder, find_encoder
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
@@ -27,23 +29,27 @@ Model = Annotated[
 
 
 def search(
-    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    collection: CollectionAt,
     model: Model,
     query: Annotated[str, typer.Option("--query", help="A molecule's id, or a sequence.")],
     k: Annotated[int, typer.Option("-k", help="How many neighbours.", min=1)] = 10,
     where: Annotated[str | None, typer.Option(help="An SQL condition on the neighbours.")] = None,
     pool: Pool = "mean",
-    indexed: Annotated[
-        bool, typer.Option("--indexed", help="Use an index (built the first time): fast on millions, not quite exact.")
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with every vector, even where an index would be faster.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the molecules nearest to one, by cosine distance; the query itself is left out."""
+    """Find the molecules nearest to one, by cosine distance; the query itself is left out.
+
+    Among many vectors an index is built the first time and used from then on, but for a --where, which is searched
+    exactly; the answer says the index's recall.
+    """
     store = Collection.open(collection)
     info = find_column(store, model, pool)
     vector, asked = _query_vector(store, info, model, query)
-    indexed, why = _indexed(store, info.column) if indexed else (False, "")
-    found = store.neighbours(info.column, vector, k + 1, exact=not indexed, where=where)
+    index, how = (None, "") if exact or where else _index(store, info.column)
+    found = store.neighbours(info.column, vector, k + 1, exact=index is None, where=where)
     rows = [
         {**record, "distance": round(float(distance), 6)}
         for record, distance in zip(found.records.to_pylist(), found.distances, strict=True)
@@ -56,15 +62,21 @@ def search(
     title = f"{len(rows)} nearest to {query if len(query) <= 40 else query[:39] + '…'} by {info.column}"
     say(
         as_json,
-        {"query": query, "embedding": info.column, "exact": not indexed, "neighbours": rows},
+        {
+            "query": query,
+            "embedding": info.column,
+            "exact": index is None,
+            "recall_at_10": index.recall if index else 1.0,
+            "neighbours": rows,
+        },
         title,
         table(lines, ("", "distance", "id", "rna_type", "nt", "description"), [0, 1, 4]),
-        *([why] if why else []),
+        *([how] if how else []),
     )
 
 
 def map_(
-    collection: Annotated[Path, typer.Argument(help="The collection.")],
+    collection: CollectionAt,
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html).")],
     method: Annotated[str, typer.Option(help="umap, pca or tsne.")] = "umap",
@@ -91,7 +103,7 @@ def map_(
         "method": method, "dims": dims, "seed": seed, "where": where, "fit": fit, "molecules": len(records),
         "versions": versions("umap-learn", "openTSNE", "scikit-learn"),
     }  # fmt: skip
-    title = f"{len(records):,} molecules of {collection.resolve().name} by {info.column}"
+    title = f"{len(records):,} molecules of {Path(collection).name} by {info.column}"
     points = write_map(out, records, coordinates, title, method, said)
     missing = store.count(f"({where or 'true'}) AND `{info.column}` IS NULL")
     mend = f"ribospace embed {collection} --model {model}" if info.pooling != "given" else "they were made elsewhere"
@@ -105,15 +117,19 @@ def map_(
     )
 
 
-def _indexed(store: Collection, column: str) -> tuple[bool, str]:
-    """Make sure of an index; where there can be none, say that the search is exact and why."""
-    if store.has_index(column):
-        return True, ""
-    try:
-        store.build_index(column)
-    except (UserError, RuntimeError) as error:
-        return False, f"Searched exactly, as no index could be built: {str(error).splitlines()[0]}"
-    return True, ""
+def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
+    """The index to search by, built where that pays, and a word on it; where there can be none, why."""
+    index = index_of(store, column)
+    if pays(store, column):
+        print(f"Building an index over {column!r}, once; --exact searches without", file=sys.stderr, flush=True)
+        try:
+            with progress_bar(f"Indexing {column}", "") as progress:
+                index = build_index(store, column, progress)
+        except (UserError, OSError, RuntimeError) as error:
+            return None, f"Searched exactly, as no index could be built: {str(error).splitlines()[0]}"
+    if index is None:
+        return None, ""
+    return index, f"Searched by an index; its recall@10 is {index.recall:.3f}, on {index.queries} molecules"
 
 
 def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
@@ -130,12 +146,12 @@ def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
                 return info
         if same:
             raise UserError(
-                f"{store.path} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the "
+                f"{store.uri} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the "
                 f"model in {model} ({encoder.revision}). "
-                f"Renew them: ribospace embed {store.path} --model {model} --overwrite"
+                f"Renew them: ribospace embed {store.uri} --model {model} --overwrite"
             )
         raise UserError(
-            f"{store.path} has no vectors of {model}. Make them: ribospace embed {store.path} --model {model}"
+            f"{store.uri} has no vectors of {model}. Make them: ribospace embed {store.uri} --model {model}"
         )
     named = [i for i in known.values() if i.encoder == model and i.pooling in (pool, "none", "given")]
     return named[0] if named else store.require_embedding(model)
@@ -149,13 +165,13 @@ def _query_vector(
     if store.count(f"id = {quoted}"):
         ids, vectors = store.embedding(info.column, f"id = {quoted}")
         if not ids:
-            raise UserError(f"{query!r} has no vector yet: ribospace embed {store.path} --model {model}")
+            raise UserError(f"{query!r} has no vector yet: ribospace embed {store.uri} --model {model}")
         return vectors[0], query
     try:
         sequence = clean([query], names=["the query"])
     except UserError as error:
         raise UserError(
-            f"{store.path} has no molecule with the id {query!r}, and it is no RNA sequence: {error}"
+            f"{store.uri} has no molecule with the id {query!r}, and it is no RNA sequence: {error}"
         ) from error
     return _encoder_of(info, model).encode(tokenize(sequence))[0], None
 

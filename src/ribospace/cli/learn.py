@@ -10,6 +10,7 @@ import typer
 from ribospace.cli.data import one_of, read_file
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
+from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
 from ribospace.files import existing_file
 
@@ -28,7 +29,7 @@ def _train() -> None:
 
 @train.command(short_help="Learn to write molecules again")
 def autoencoder(
-    data: Annotated[Path, typer.Option("--data", help="The collection to learn from.")],
+    data: Annotated[str, typer.Option("--data", help="The collection to learn from.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model.")],
     config: Annotated[Path | None, typer.Option(help="A TOML file with the sections [model] and [optimizer].")] = None,
     settings: Annotated[
@@ -84,7 +85,7 @@ def embed(
     from ribospace.encoders.vectors import embed_to_file, ids_path
 
     one_of("--pool", pool, ("mean", "first"))
-    if out is None and what != "-" and not Path(what).exists():
+    if out is None and what != "-" and not is_remote(what) and not Path(what).exists():
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     if out is None and what != "-" and not Path(what).is_file():
         store = Collection.open(what)

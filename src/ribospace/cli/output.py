@@ -15,6 +15,10 @@ from ribospace.progress import Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on standard output.")]
 
+CollectionAt = Annotated[
+    str, typer.Argument(metavar="COLLECTION", help="The collection: a folder, or a URI such as s3://bucket/rnas.")
+]
+
 QUIET_SECONDS = 10.0
 
 

@@ -74,7 +74,7 @@ def append(
         For a duplicate id, a column that does not fit, or a full disk; the collection is then as it was before.
     """
     with collection.writing():
-        journal = _Journal(collection.path / "import.json")
+        journal = _Journal(collection.home / "import.json")
         start = _Start(collection.lance().version, len(collection))
         before = journal.begin(run, start)
         try:
@@ -84,7 +84,7 @@ def append(
             if collection.undo is not None and not start.rows:
                 collection.undo()
             if is_disk_full(error):
-                raise cannot_write(collection.path, error) from error
+                raise cannot_write(collection.uri, error) from error
             if journal.runs and "already in the collection" in str(error):
                 stays = "An earlier import was broken off here: finish it first, or add --duplicates keep-first."
             if isinstance(error, UserError) and stays:
@@ -131,7 +131,7 @@ def _append(
 
 def close_open_runs(collection: Collection) -> None:
     """Before others write: note where the rows end that broken-off runs have written."""
-    _Journal(collection.path / "import.json").begin(None, _Start(collection.lance().version, len(collection)))
+    _Journal(collection.home / "import.json").begin(None, _Start(collection.lance().version, len(collection)))
 
 
 def _refuse(batch: pa.RecordBatch, row: int, known: bool) -> None:
@@ -171,7 +171,7 @@ def write(collection: Collection, batches: list[pa.RecordBatch]) -> None:
             columns.append(table[field.name].cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise UserError(
-                f"Column {field.name!r} is {field.type} in {collection.path}, but {table[field.name].type} in the "
+                f"Column {field.name!r} is {field.type} in {collection.uri}, but {table[field.name].type} in the "
                 f"input: {str(error).splitlines()[0]}. Rename or convert it."
             ) from error
     collection._table.add(pa.Table.from_arrays(columns, schema=schema))
@@ -186,7 +186,7 @@ def _fit_column(collection: Collection, field: pa.Field) -> None:
     there = collection.schema.field(field.name).type
     if pa.types.is_fixed_size_list(there) and there.list_size != getattr(field.type, "list_size", there.list_size):
         raise UserError(
-            f"The embedding {field.name!r} has width {there.list_size} in {collection.path}, {field.type.list_size} in "
+            f"The embedding {field.name!r} has width {there.list_size} in {collection.uri}, {field.type.list_size} in "
             "the input. Rename it."
         )
 

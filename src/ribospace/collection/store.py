@@ -1,4 +1,4 @@
-"""A collection: a LanceDB folder that is created, read, filtered and searched."""
+"""A collection: a LanceDB table that is created, read, filtered and searched."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import filelock
-import lancedb
+import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ribospace.collection.place import TABLE, dataset_at, first_line, home_of, is_remote, uri_of
 from ribospace.errors import UserError, nearest
 from ribospace.files import cannot_write, missing_folders, remove_made
 from ribospace.records import SCHEMA
 
 if TYPE_CHECKING:
     from ribospace.collection.append import Appended
+    from ribospace.collection.neighbours import Neighbours
 
-TABLE = "molecules"
 FORMAT = "1"
 
 _BAD_CONDITION = ("No field named", "Schema error", "sql parser", "Invalid user input", "Invalid input", "SQL")
@@ -63,26 +65,18 @@ class EmbeddingInfo:
         }
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """Nearest molecules of one query, the nearest first.
+class Collection:
+    """Molecules in a folder or an object store, with one column per embedding.
+
+    Use `Collection.open`, `Collection.create` or `Collection.open_or_create`, with a path or a URI such as
+    s3://bucket/rnas; the credentials of a URI come from the environment, as LanceDB takes them.
 
     Attributes
     ----------
-    records
-        (k rows) the record's fields of each neighbour.
-    distances
-        (k,) float32, cosine distance, 0 to 2.
-    """
-
-    records: pa.Table
-    distances: npt.NDArray[np.float32]
-
-
-class Collection:
-    """Molecules on disk, with one column per embedding.
-
-    Use `Collection.open`, `Collection.create` or `Collection.open_or_create`.
+    uri
+        Where it lies, as it was named.
+    home
+        The local folder of its lock and journals: its own, or for a URI one in the user's state folder.
 
     Examples
     --------
@@ -95,92 +89,117 @@ class Collection:
     [{'id': 'b'}]
     """
 
-    def __init__(self, path: Path, table: Any) -> None:
-        self.path = path
-        self._table = table
+    def __init__(self, uri: str, dataset: Any) -> None:
+        self.uri, self.home = uri, home_of(uri)
+        self._dataset = dataset
         self.undo: Callable[[], None] | None = None  # takes back what open_or_create made, if the first append fails
+
+    @property
+    def path(self) -> Path:
+        """The folder of a local collection; of another its home."""
+        return self.home
+
+    @cached_property
+    def _table(self) -> Any:
+        """What writes; it always sees the newest version, whoever wrote it."""
+        return _connect(self.uri).open_table(TABLE)
 
     # ---------------------------------------------------------------- open and create
 
     @classmethod
-    def create(cls, path: Path | str) -> Collection:
-        """Make an empty collection in a folder that does not exist or is empty."""
-        path = Path(path)
-        if set("?#%") & set(str(path)):
-            raise UserError(f"{path}: the store takes no ? # or % in a path. Choose another name for the collection.")
-        if path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir())):
-            raise UserError(f"{path} exists and is not empty. Choose a new name for the collection.")
-        schema = SCHEMA.with_metadata({"ribospace.collection": FORMAT})
+    def create(cls, place: Path | str) -> Collection:
+        """Make an empty collection in a folder, or at a URI, where there is nothing yet."""
+        uri = uri_of(place)
+        if set("?#%") & set(uri):
+            raise UserError(f"{uri}: the store takes no ? # or % in a path. Choose another name for the collection.")
+        if is_remote(uri):
+            taken = dataset_at(uri) is not None
+        else:
+            path = Path(uri)
+            taken = path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir()))
+        if taken:
+            raise UserError(f"{uri} exists and is not empty. Choose a new name for the collection.")
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            return cls(path, _connect(path).create_table(TABLE, schema=schema))
+            if not is_remote(uri):
+                path.mkdir(parents=True, exist_ok=True)
+            _connect(uri).create_table(TABLE, schema=SCHEMA.with_metadata({"ribospace.collection": FORMAT}))
         except (OSError, RuntimeError) as error:
-            raise cannot_write(path, error) from error
+            raise cannot_write(uri, error) from error
+        return cls(uri, dataset_at(uri))
 
     @classmethod
-    def open(cls, path: Path | str) -> Collection:
+    def open(cls, place: Path | str) -> Collection:
         """Open an existing collection.
 
         Raises
         ------
         UserError
-            If there is none at `path`, or what is there was not made by Ribospace.
+            If there is none at `place`, or what is there was not made by Ribospace.
         """
-        path = Path(path)
-        if not path.exists():
-            raise UserError(f"There is no collection at {path}. Make one: ribospace import FILE --to {path}")
-        elsewhere = f"{path} is not a Ribospace collection. Make one: ribospace import FILE --to NEW_FOLDER"
-        if not (path / f"{TABLE}.lance").is_dir():
-            raise UserError(elsewhere)
-        try:
-            table = _connect(path).open_table(TABLE)
-            metadata = table.schema.metadata or {}
-        except (ValueError, RuntimeError, OSError) as error:
-            raise UserError(f"The collection {path} cannot be read: {str(error).splitlines()[0]}") from error
-        found = metadata.get(b"ribospace.collection")
-        if found is None or not set(SCHEMA.names) <= set(table.schema.names):
+        uri = uri_of(place)
+        elsewhere = f"{uri} is not a Ribospace collection. Make one: ribospace import FILE --to NEW_FOLDER"
+        dataset = dataset_at(uri) if is_remote(uri) or (Path(uri) / f"{TABLE}.lance").is_dir() else None
+        if dataset is None:
+            if not is_remote(uri) and Path(uri).exists():
+                raise UserError(elsewhere)
+            raise UserError(f"There is no collection at {uri}. Make one: ribospace import FILE --to {uri}")
+        found = (dataset.schema.metadata or {}).get(b"ribospace.collection")
+        if found is None or not set(SCHEMA.names) <= set(dataset.schema.names):
             raise UserError(elsewhere)
         if found.decode() != FORMAT:
-            raise UserError(f"{path} has format {found.decode()}, this Ribospace reads {FORMAT}. Update Ribospace.")
-        return cls(path, table)
+            raise UserError(f"{uri} has format {found.decode()}, this Ribospace reads {FORMAT}. Update Ribospace.")
+        return cls(uri, dataset)
 
     @classmethod
-    def open_or_create(cls, path: Path | str) -> Collection:
-        """Open the collection at `path`, or make it where there is none."""
-        path = Path(path)
-        lance = path / f"{TABLE}.lance"
-        if lance.is_dir() and not any(entry.is_file() for entry in lance.rglob("*")):
-            shutil.rmtree(lance)  # a kill between making the folder and its first version
-        if any(path.glob("*.lance")):
-            return cls.open(path)
+    def open_or_create(cls, place: Path | str) -> Collection:
+        """Open the collection at `place`, or make it where there is none."""
+        uri = uri_of(place)
+        path = Path(uri)
+        if is_remote(uri):
+            there = dataset_at(uri) is not None
+        else:
+            table = path / f"{TABLE}.lance"
+            if table.is_dir() and not any(entry.is_file() for entry in table.rglob("*")):
+                shutil.rmtree(table)  # a kill between making the folder and its first version
+            there = any(path.glob("*.lance"))
+        if there:
+            return cls.open(uri)
         missing = missing_folders(path)
         was_empty = path.exists()
         try:
-            collection = cls.create(path)
+            collection = cls.create(uri)
         except ValueError:  # another command made it in this moment
-            return cls.open(path)
-        collection.undo = lambda: remove_made(path, missing, keep=was_empty)
+            return cls.open(uri)
+        if is_remote(uri):
+            collection.undo = lambda: lance.LanceDataset.drop(collection.lance().uri)
+        else:
+            collection.undo = lambda: remove_made(path, missing, keep=was_empty)
         return collection
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the collection's lock, so that one command writes at a time; readers never wait."""
-        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        """Hold the collection's lock, so that one command writes at a time; readers never wait.
+
+        The lock of a collection in an object store holds on this machine only.
+        """
+        if is_remote(self.uri):
+            self.home.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.home / ".lock", timeout=0)
         try:
             with lock:
                 yield
         except filelock.Timeout as error:
-            raise UserError(f"Another command is writing to {self.path}. Wait until it ends.") from error
+            raise UserError(f"Another command is writing to {self.uri}. Wait until it ends.") from error
 
     # ---------------------------------------------------------------- what is in it
 
     def __len__(self) -> int:
-        return int(self._table.count_rows())
+        return int(self.lance().count_rows())
 
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema: the record's fields, further columns, embeddings."""
-        return self._table.schema
+        return self.lance().schema
 
     @property
     def embeddings(self) -> dict[str, EmbeddingInfo]:
@@ -208,14 +227,14 @@ class Collection:
         """What is known of an embedding column; a UserError names the nearest if it is not there."""
         if column not in self.embeddings:
             raise UserError(
-                f"{self.path} has no embedding {column!r}. {nearest(column, self.embeddings)} "
-                f"Make it: ribospace embed {self.path} --model {column}"
+                f"{self.uri} has no embedding {column!r}. {nearest(column, self.embeddings)} "
+                f"Make it: ribospace embed {self.uri} --model {column}"
             )
         return self.embeddings[column]
 
     def count(self, where: str | None = None) -> int:
         """Number of molecules, of all or of those an SQL condition holds for."""
-        return int(self._asked(where, lambda: self._table.count_rows(where)))
+        return int(self._asked(where, lambda: self.lance().count_rows(where)))
 
     # ---------------------------------------------------------------- read
 
@@ -245,7 +264,7 @@ class Collection:
         names = self.plain_columns if columns is None else list(columns)
         for name in names:
             if name not in self.schema.names:
-                raise UserError(f"{self.path} has no column {name!r}. {nearest(name, self.schema.names)}")
+                raise UserError(f"{self.uri} has no column {name!r}. {nearest(name, self.schema.names)}")
         dataset = self.lance()
         scanner = self._asked(where, lambda: dataset.scanner(columns=names, filter=where, batch_size=batch_rows))
         batches = iter(scanner.to_batches())
@@ -282,9 +301,8 @@ class Collection:
         return table["id"].to_pylist(), vectors_of(table[column], width)
 
     def lance(self) -> Any:
-        """The newest version as a Lance dataset, for what LanceDB does not offer."""
-        self._table.checkout_latest()
-        return self._table.to_lance()
+        """The newest version as a Lance dataset, which stays at this version."""
+        return lance.dataset(self._dataset.uri, session=self._dataset.session())
 
     def _asked(self, where: str | None, ask: Callable[[], Any]) -> Any:
         try:
@@ -294,10 +312,9 @@ class Collection:
             if where is None or not any(word in text for word in _BAD_CONDITION):
                 if isinstance(error, ValueError):
                     raise
-                raise UserError(f"The collection {self.path} cannot be read: {text.splitlines()[0]}") from error
-            reason = str(error).split(", /")[0].removeprefix("lance error: ").splitlines()[0]
+                raise UserError(f"The collection {self.uri} cannot be read: {first_line(error)}") from error
             raise UserError(
-                f"{where!r} is not a condition on {self.path}: {reason}. "
+                f"{where!r} is not a condition on {self.uri}: {first_line(error)}. "
                 f"Its columns: {', '.join(self.plain_columns)}; text stands in 'single quotes'."
             ) from error
 
@@ -317,36 +334,10 @@ class Collection:
 
     def tidy(self) -> None:
         """Delete what older versions and broken-off writes left on disk, unless an import is still to be finished."""
-        if (self.path / "import.json").exists():
-            return
-        self._table.checkout_latest()
-        self._table.cleanup_old_versions(timedelta(0), delete_unverified=True)
+        if not (self.home / "import.json").exists():
+            self.lance().cleanup_old_versions(timedelta(0), delete_unverified=True)
 
     # ---------------------------------------------------------------- neighbours
-
-    def build_index(self, column: str) -> None:
-        """Build (or renew) an IVF index over an embedding, for `neighbours(..., exact=False)`.
-
-        Raises
-        ------
-        UserError
-            If there are fewer than 256 vectors: then exact search needs no index.
-        """
-        self.require_embedding(column)
-        rows = self.count(f"`{column}` IS NOT NULL")
-        if rows < 256:
-            raise UserError(f"{column} has {rows} vectors; an index pays from 256 on. Search without --indexed.")
-        self._table.create_index(
-            metric="cosine",
-            vector_column_name=column,
-            index_type="IVF_FLAT",
-            num_partitions=max(1, int(rows**0.5)),
-            replace=True,
-        )
-
-    def has_index(self, column: str) -> bool:
-        """Whether an index over the embedding exists."""
-        return any(column in [one.strip("`") for one in index.columns] for index in self._table.list_indices())
 
     def neighbours(
         self,
@@ -385,21 +376,9 @@ class Collection:
         UserError
             For a query of another width, a zero or non-finite one, or an unknown column.
         """
-        info = self.require_embedding(column)
-        query = np.asarray(vector, dtype=np.float32)
-        if query.shape != (info.width,):
-            raise UserError(f"The query has shape {query.shape}, vectors of {column!r} have width {info.width}.")
-        if not np.isfinite(query).all() or not query.any():
-            raise UserError("The query vector is zero or not finite: it has no direction to compare.")
-        search = self._table.search(query, vector_column_name=column).distance_type("cosine").limit(k)
-        search = search.bypass_vector_index() if exact else search.nprobes(max(8, int(len(self) ** 0.5) // 4))
-        if where:
-            search = search.where(where, prefilter=True)
-        names = list(columns or SCHEMA.names)
-        found = self._asked(where, lambda: search.select([*names, "_distance"]).to_arrow())
-        distances = found["_distance"].to_numpy().astype(np.float32)
-        order = np.argsort(distances, kind="stable")
-        return Neighbours(found.select(names).take(pa.array(order)), distances[order])
+        from ribospace.collection.neighbours import neighbours
+
+        return neighbours(self, column, vector, k, exact=exact, where=where, columns=columns)
 
 
 def require_column_name(name: str) -> None:
@@ -408,9 +387,10 @@ def require_column_name(name: str) -> None:
         raise UserError(f"A column cannot be named {name!r}: no dot, no backtick, no _ in front. Choose another name.")
 
 
-def _connect(path: Path) -> Any:
-    """A database whose tables always show their newest version, whoever wrote it."""
-    return lancedb.connect(path, read_consistency_interval=timedelta(0))
+def _connect(uri: str) -> Any:
+    import lancedb  # takes most of a second: what only reads does without it
+
+    return lancedb.connect(uri, read_consistency_interval=timedelta(0))
 
 
 def vectors_of(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.float32]:

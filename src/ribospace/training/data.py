@@ -64,14 +64,14 @@ def training_data(collection: Collection, where: str | None, window: int, held_o
     """
     sequences = collection.table(["sequence"], where)["sequence"].unique()
     if len(sequences) < 2:
-        raise UserError(f"{collection.path} gives {len(sequences)} distinct molecules to train on. Import more.")
+        raise UserError(f"{collection.uri} gives {len(sequences)} distinct molecules to train on. Import more.")
     tokens = tokenize(sequences)
     windows, molecule = cut_windows(tokens, window, window // 4)
     held = hold_out(windows, molecule, held_out, seed)
     training = np.flatnonzero(~np.isin(molecule, held.candidates))
     validation = np.flatnonzero(np.isin(molecule, held.kept))
     about: dict[str, str | int] = {
-        "collection": str(collection.path),
+        "collection": collection.uri,
         "where": where or "",
         "distinct_molecules": len(tokens),
         "longer_than_window": int((tokens.lengths > window).sum()),

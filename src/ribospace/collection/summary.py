@@ -1,0 +1,177 @@
+"""What a collection holds, in a moment: counts are taken from streams and from the files' own layouts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lance.file import LanceFileReader
+
+from ribospace.collection.store import FORMAT, Collection
+from ribospace.collection.upkeep import disk_bytes
+from ribospace.collection.vector_index import index_of
+from ribospace.files import versions
+
+QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a collection holds.
+
+    Attributes
+    ----------
+    uri
+        Where it lies.
+    molecules
+        How many.
+    rna_types
+        Molecules by type, the most frequent first; "" is not known.
+    length_nt
+        Quantiles of the length, rounded down: min, 25%, median, 75%, max. Empty without molecules.
+    columns
+        All that are not embeddings.
+    indexed
+        Columns with an index.
+    embeddings
+        What each embedding says of itself, its number of vectors, and its index (None: it has none).
+    fragments
+        Parts the table is stored in.
+    disk_bytes
+        Of all files, those of older versions among them.
+    versions
+        Of the format, of the table (its commits), of Ribospace and of the store's libraries.
+    """
+
+    uri: str
+    molecules: int
+    rna_types: dict[str, int]
+    length_nt: dict[str, int]
+    columns: list[str]
+    indexed: list[str]
+    embeddings: list[dict[str, Any]]
+    fragments: int
+    disk_bytes: int
+    versions: dict[str, str]
+
+
+def summarize(collection: Collection) -> Summary:
+    """Say what a collection holds, without reading a vector where that can be helped.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from ribospace.records import record_batch
+    >>> collection = Collection.create(Path(tempfile.mkdtemp()) / "mine")
+    >>> _ = collection.append([record_batch(["a", "b", "c"], ["AC", "GGU", "A"], {"rna_type": ["tRNA", None, "tRNA"]})])
+    >>> said = summarize(collection)
+    >>> said.rna_types, said.length_nt["median"]
+    ({'tRNA': 2, '': 1}, 2)
+    """
+    dataset = collection.lance()
+    types, lengths = _types_and_lengths(collection)
+    embeddings = []
+    for name, info in collection.embeddings.items():
+        index = index_of(collection, name)
+        vectors = count_vectors(dataset, name)
+        said = {**info.metadata(), "column": name, "width": info.width, "vectors": vectors}
+        embeddings.append({**said, "index": asdict(index) if index else None})
+    names = [one for index in dataset.describe_indices() for one in index.field_names]
+    return Summary(
+        uri=collection.uri,
+        molecules=len(collection),
+        rna_types=types,
+        length_nt=quantiles_of(lengths),
+        columns=collection.plain_columns,
+        indexed=[name for name in collection.plain_columns if name in names],
+        embeddings=embeddings,
+        fragments=len(dataset.get_fragments()),
+        disk_bytes=disk_bytes(dataset),
+        versions={"format": FORMAT, "table": str(dataset.version), **versions("lancedb", "pylance")},
+    )
+
+
+def _types_and_lengths(collection: Collection) -> tuple[dict[str, int], npt.NDArray[np.int64]]:
+    """Molecules by type, and how many there are of each length."""
+    types: Counter[str] = Counter()
+    lengths = np.zeros(1, dtype=np.int64)
+    for batch in collection.read(["length", "rna_type"], batch_rows=65_536):
+        for one in batch.column("rna_type").value_counts().to_pylist():
+            types[one["values"] or ""] += one["counts"]
+        here = np.bincount(batch.column("length").to_numpy())
+        longer, shorter = (here, lengths) if len(here) > len(lengths) else (lengths, here)
+        lengths = longer.copy()
+        lengths[: len(shorter)] += shorter
+    return dict(sorted(types.items(), key=lambda one: (-one[1], one[0]))), lengths
+
+
+def quantiles_of(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Quantiles of whole numbers, between two of them rounded down.
+
+    Parameters
+    ----------
+    counts
+        (n,) how often each number from 0 to n - 1 occurs.
+
+    Returns
+    -------
+    dict
+        By the names of QUANTILES; empty where nothing was counted.
+
+    Examples
+    --------
+    >>> quantiles_of(np.bincount([3, 5, 5, 8]))
+    {'min': 3, '25%': 4, 'median': 5, '75%': 5, 'max': 8}
+    """
+    total = int(counts.sum())
+    if not total:
+        return {}
+    ends = np.cumsum(counts)
+    found = {}
+    for name, share in QUANTILES.items():
+        place = share * (total - 1)
+        below, above = np.searchsorted(ends, [int(place), min(int(place) + 1, total - 1)], side="right")
+        found[name] = int(below + (above - below) * (place - int(place)))
+    return found
+
+
+def count_vectors(dataset: Any, column: str) -> int:
+    """Number of molecules that have a vector.
+
+    A page of vectors says in its layout whether it is full or empty; a fragment is read only where it is neither.
+    """
+    field = next(one.id() for one in dataset.lance_schema.fields() if one.name() == column)
+    total = 0
+    for fragment in dataset.get_fragments():
+        filled = _filled(dataset, fragment, field)
+        if filled is None:
+            scanner = dataset.scanner(
+                columns=[], filter=f"`{column}` IS NOT NULL", fragments=[fragment], with_row_id=True
+            )
+            total += scanner.count_rows()
+        elif filled:
+            total += fragment.count_rows()
+    return total
+
+
+def _filled(dataset: Any, fragment: Any, field: int) -> bool | None:
+    """Whether all of a fragment's rows have a value in a field, or none; None: some, or the layout is not known."""
+    layouts = set()
+    for file in fragment.data_files():
+        if field in file.fields:
+            columns = LanceFileReader(f"{dataset.uri}/data/{file.path}").metadata().columns
+            layouts = {_layout(page.encoding) for page in columns[file.column_indices[file.fields.index(field)]].pages}
+    if not layouts:
+        return False  # the column came after the fragment and nothing was written to it yet
+    return layouts.pop() if len(layouts) == 1 else None
+
+
+def _layout(said: str) -> bool | None:
+    if "FullZipLayout" in said and "bits_def: 0," in said:
+        return True
+    empty = "ConstantLayout" in said and "inline_value: None" in said and "num_def_values: 0," in said
+    return False if empty and "RepdefNullableItem" in said else None
