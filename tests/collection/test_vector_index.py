@@ -133,7 +133,9 @@ def test_vectors_filled_in_after_the_index_are_found(tmp_path):
 
     fill(itertools.islice(left_to_embed(store, "mine", 100), 5))
     build_index(store, "mine")
+    assert not_in_index(store, "mine") == 0
     fill(left_to_embed(store, "mine", 100))
+    assert not_in_index(store, "mine") == 1000
     assert store.count("`mine` IS NULL") == 0
     for row in range(0, 1000, 23):
         assert ids_of(store.neighbours("mine", vectors[row], 1, exact=False)) == [f"m{row}"]

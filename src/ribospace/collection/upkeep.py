@@ -180,7 +180,7 @@ def _index(dataset: Any, column: str, kind: str) -> bool:
     """Make the index over a column, or renew it where it does not cover all rows; say whether there was anything to."""
     for index in dataset.describe_indices():
         if index.field_names == [column]:
-            if not dataset.stats.index_stats(index.name)["num_unindexed_rows"]:
+            if index.num_rows_indexed == dataset.count_rows():
                 return False
             dataset.optimize.optimize_indices(index_names=[index.name])
             return True

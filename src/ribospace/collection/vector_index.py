@@ -138,7 +138,7 @@ def _key(column: str) -> str:
 def _rows_in_index(dataset: Any, column: str) -> int | None:
     for index in dataset.describe_indices():
         if [name.strip("`") for name in index.field_names] == [column]:
-            return int(dataset.stats.index_stats(index.name)["num_indexed_rows"])
+            return int(index.num_rows_indexed)
     return None
 
 
