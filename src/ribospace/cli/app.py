@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import data, demo, explore, fetch, learn, upkeep
+from ribospace.cli import bulk, data, demo, explore, fetch, learn, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +36,7 @@ def _options(
 app.command(short_help="See it work, from RNAs to a map")(demo.demo)
 app.command("import", short_help="Bring molecules into a collection")(data.import_)
 app.command(short_help="Fetch molecules from RNAcentral")(fetch.fetch)
+app.command("fetch-bulk", short_help="Fetch all of RNAcentral, or a part")(bulk.fetch_bulk)
 app.command(short_help="Say what molecules are, with their papers")(fetch.describe)
 app.command(short_help="Make molecules by rule")(data.synthesize)
 app.command(short_help="Say what a collection holds")(data.info)
