@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-SUBJECTS = ("importing", "tokenizing", "embedding", "training", "synthesis", "searching")
+SUBJECTS = ("importing", "tokenizing", "embedding", "training", "synthesis", "searching", "bulk")
 
 
 def main() -> None:

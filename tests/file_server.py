@@ -14,7 +14,7 @@ class FileServer:
 
     "503", "429 0.3" (with a Retry-After, s), "cut 1000" (the body ends after so many bytes, though more were
     announced), "late 5" (nothing for so many seconds), "whole" (the range is ignored), "elsewhere" (another range than
-    was asked for). With `slow` every 64 KiB take so many seconds.
+    was asked for). With `slow` every `block` bytes take so many seconds.
     """
 
     def __init__(self):
@@ -22,7 +22,7 @@ class FileServer:
         self.faults: dict[str, deque[str]] = defaultdict(deque)
         self.requests: list[tuple[str, dict[str, str], int]] = []
         self.ranges = self.tags = True
-        self.slow = 0.0
+        self.slow, self.block = 0.0, 1 << 16
         self.url = ""
 
     def asked(self, path):
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         body = body[:most]
         self.close_connection = most is not None
-        for start, end in pairwise([*range(0, len(body), 1 << 16), len(body)]):
+        for start, end in pairwise([*range(0, len(body), self.files.block), len(body)]):
             self.wfile.write(body[start:end])
             time.sleep(self.files.slow)
 

@@ -189,7 +189,7 @@ def test_a_disk_that_fills(server, small_disk, monkeypatch):
 
 
 def test_one_at_a_time(fetch, server):
-    server.slow, said = 0.05, []
+    server.slow, said = 0.01, []
 
     def second(done, total, note=""):
         if not said:

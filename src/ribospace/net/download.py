@@ -202,7 +202,7 @@ class _Download:
             had = 0
         self._require_room((said.size or had) - had)
         done = had
-        with open(self.part, "ab", buffering=BLOCK) as file:
+        with open(self.part, "ab") as file:
             for block in response.iter_raw():
                 file.write(block)
                 done += len(block)
