@@ -21,10 +21,10 @@ FLOORS = {
     "errors": 0, "progress": 0,
     "files": 1,
     "config": 2, "alphabet": 2, "net": 2,
-    "batching": 3, "records": 3, "models": 3,
+    "batching": 3, "records": 3, "models": 3, "clusters": 3,
     "sources": 4,
     "collection": 5,
-    "training": 6, "encoders": 6, "fetching": 6,
+    "training": 6, "encoders": 6, "hygiene": 6, "fetching": 6,
     "analysis": 7, "plots": 7,
     "cli": 9,
 }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import bulk, data, demo, explore, fetch, learn, upkeep
+from ribospace.cli import bulk, data, demo, explore, fetch, hygiene, learn, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,6 +42,9 @@ app.command(short_help="Make molecules by rule")(data.synthesize)
 app.command(short_help="Say what a collection holds")(data.info)
 app.command(short_help="Make a collection fast to read and filter")(upkeep.optimize)
 app.command(short_help="Write FASTA, Parquet or AnnData")(data.export)
+app.command(short_help="Keep each sequence once")(hygiene.dedupe)
+app.command(short_help="Divide into train, validation, test")(hygiene.split)
+app.command(short_help="Draw a balanced sample")(hygiene.sample)
 app.add_typer(learn.train, name="train", short_help="Train a model")
 app.command(short_help="Turn molecules into vectors")(learn.embed)
 app.command(short_help="Find a molecule's nearest neighbours")(explore.search)

@@ -5,6 +5,6 @@ A group is a connected component: whoever is a near copy of a member is a member
 """
 
 from ribospace.clusters.mmseqs import mmseqs_clusters, mmseqs_version
-from ribospace.clusters.sketch import LEAST_IDENTITY, near_copies, sketch_clusters
+from ribospace.clusters.sketch import LEAST_IDENTITY, Sketch, near_copies, sketch_clusters
 
-__all__ = ["LEAST_IDENTITY", "mmseqs_clusters", "mmseqs_version", "near_copies", "sketch_clusters"]
+__all__ = ["LEAST_IDENTITY", "Sketch", "mmseqs_clusters", "mmseqs_version", "near_copies", "sketch_clusters"]

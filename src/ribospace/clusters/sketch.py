@@ -4,9 +4,10 @@ The identity of two molecules is 1 - edit distance / length of the longer (subst
 each). Pairs come from three searches, by the length of the longer molecule:
 
 - up to 64 nt (and up to 4,096 nt in a set of at most 2,000 molecules): every pair is compared. Exact.
-- up to 4,096 nt: pairs that share a word of 11 nt among about 96 drawn by hash from each molecule. The places of a word
-  are sorted by what follows it, and each is paired with its 16 neighbours in that order: in a family of thousands,
-  the likeliest copies. Pairs are compared in full; those of 80 % identity without a common word are missed.
+- up to 4,096 nt: pairs that share a word (of 9 nt among 20,000 molecules, 11 among 100,000) of about 96 drawn by hash
+  from each molecule. The places of a word are sorted by what follows it, and each is paired with its 16 neighbours in
+  that order: in a family of thousands, the likeliest copies. Pairs are compared in full; those without a common word
+  are missed.
 - longer: words of 16 nt, about 1,024 from each; the share s of the longer molecule's words that the other has gives
   the identity as s^(1/16) (as Mash does, Ondov et al. 2016, doi 10.1186/s13059-016-0997-x), give or take 0.02.
 
@@ -33,6 +34,7 @@ LEAST_IDENTITY = 0.7
 SHORT, LONG, FEW, MANY_SHORT = 64, 4096, 2000, 100_000
 LONG_WORD, LONG_WORDS = 16, 1024
 COMPARED_AT_ONCE, BLOCK_ROWS, OTHERS_AT_ONCE = 200_000, 256, 50_000
+CHANCE_PAIRS, CHANCE_PAIRS_EACH, WORD_RANGE = 10_000_000, 100, (8, 16)
 ROUNDS = ((1, 2), (2, 3), (3, 5), (5, 9), (9, 17), (17, 33))
 
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
@@ -48,7 +50,8 @@ class Sketch:
     Attributes
     ----------
     word
-        Length of a word, nt; at most 32.
+        Length of a word, nt, at most 32. None: the shortest, from 8 on, with which unrelated molecules are expected
+        to make no more than 10 million candidates (or 100 a molecule): shorter words find more and take longer.
     words
         About how many are drawn from a molecule.
     rounds
@@ -57,7 +60,7 @@ class Sketch:
         Of the draw.
     """
 
-    word: int = 11
+    word: int | None = None
     words: int = 96
     rounds: int = 5
     seed: int = 0
@@ -192,7 +195,7 @@ def _pairs(
     exact = LONG if len(lengths) <= FEW else SHORT if (lengths <= SHORT).sum() <= MANY_SHORT else 0
     counted = _Counted(progress)
     yield from _short_pairs(molecules, identity, exact, asks, useful, threads, counted)
-    yield from _middle_pairs(molecules, identity, exact, sketch, useful, threads, counted)
+    yield from _middle_pairs(molecules, identity, exact, sketch, asks, useful, threads, counted)
     yield from _long_pairs(molecules, identity, sketch.seed, useful)
 
 
@@ -244,17 +247,25 @@ def _short_pairs(
 
 
 def _middle_pairs(
-    molecules: Molecules, identity: float, exact: int, sketch: Sketch, useful: Useful, threads: int, counted: _Counted
+    molecules: Molecules,
+    identity: float,
+    exact: int,
+    sketch: Sketch,
+    asks: Mask,
+    useful: Useful,
+    threads: int,
+    counted: _Counted,
 ) -> Iterator[Pairs]:
     """Candidates of neighbouring places of a word, compared in full."""
     lengths = molecules.lengths
     rows = np.flatnonzero((lengths > exact * identity) & (lengths <= LONG))
     if len(rows) < 2 or lengths[rows].max() <= exact:
         return
-    key, owner = drawn_words(molecules, rows, sketch.word, sketch.words, sketch.seed)
+    size = sketch.word or _word_for(np.minimum(lengths[rows], sketch.words), asks[rows])
+    key, owner = drawn_words(molecules, rows, size, sketch.words, sketch.seed)
     order = np.argsort(key, kind="stable")
     key, owner = key[order], owner[order]
-    word = key >> np.uint64(64 - 2 * sketch.word)
+    word = key >> np.uint64(64 - 2 * size)
     failed = np.empty(0, dtype=np.int64)
     for first, behind in ROUNDS[: sketch.rounds]:
         steps = [_neighbours(word, owner, step, lengths, identity, exact, useful) for step in range(first, behind)]
@@ -268,6 +279,13 @@ def _middle_pairs(
             counted.add(len(code))
             failed = np.concatenate([failed, code[~alike]])
             yield one[alike], other[alike]
+
+
+def _word_for(places: Rows, asks: Mask) -> int:
+    """The length of a word at which chance pairs of places are few enough to compare."""
+    pairs = float(places[asks].sum()) * float(places.sum()) / (2 if asks.all() else 1)
+    few = max(CHANCE_PAIRS, CHANCE_PAIRS_EACH * len(places))
+    return int(np.clip(np.ceil(np.log2(max(pairs / few, 1)) / 2), *WORD_RANGE))
 
 
 def _neighbours(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lance
@@ -46,7 +47,7 @@ def require_free_column(collection: Collection, name: str, made_by: str) -> None
         return
     said = (schema.field(name).metadata or {}).get(MADE_BY, b"").decode()
     if name in SCHEMA.names or said != made_by:
-        raise UserError(f"{name!r} is a column of {collection.path} already. Choose another with --column NAME.")
+        raise UserError(f"{name!r} is a column of {collection.uri} already. Choose another with --column NAME.")
 
 
 def write_columns(collection: Collection, values: Iterable[pa.RecordBatch], made_by: str) -> None:
@@ -71,7 +72,6 @@ def write_columns(collection: Collection, values: Iterable[pa.RecordBatch], made
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
     >>> from ribospace.records import record_batch
     >>> collection = Collection.create(Path(tempfile.mkdtemp()) / "mine")
     >>> _ = collection.append([record_batch(["a", "b"], ["ACGU", "GGCC"])])
@@ -145,16 +145,12 @@ def delete_rows(collection: Collection, remove: npt.NDArray[np.bool_]) -> None:
 
 def refuse_broken_import(collection: Collection) -> None:
     """Refuse to change rows while an import is broken off: its journal counts them."""
-    journal = _home(collection) / "import.json"
+    journal = collection.home / "import.json"
     if journal.exists():
         raise UserError(
-            f"An import into {collection.path} was broken off. Run it again to finish it, or delete {journal} to leave "
+            f"An import into {collection.uri} was broken off. Run it again to finish it, or delete {journal} to leave "
             "it at what came in."
         )
-
-
-def _home(collection: Collection) -> Any:
-    return getattr(collection, "home", collection.path)
 
 
 def _row_ids(source: Any, where: str | None = None) -> npt.NDArray[np.uint64]:
@@ -201,5 +197,5 @@ def _disk_full_said(collection: Collection) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         if is_disk_full(error):
-            raise cannot_write(collection.path, error) from error
+            raise cannot_write(Path(collection.uri), error) from error
         raise

@@ -1,0 +1,7 @@
+"""Hygiene of a collection: each molecule once, splits without near copies across them, balanced samples."""
+
+from ribospace.hygiene.dedupe import Deduped, dedupe
+from ribospace.hygiene.sample import Sampled, sample
+from ribospace.hygiene.split import SPLITS, SplitPlan, split
+
+__all__ = ["SPLITS", "Deduped", "Sampled", "SplitPlan", "dedupe", "sample", "split"]
