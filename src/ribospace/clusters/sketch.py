@@ -177,7 +177,7 @@ def _joined(labels: Rows, one: Rows, other: Rows) -> Rows:
     return first[number]
 
 
-def _most_edits(longer: npt.NDArray[np.int64], identity: float) -> Rows:
+def _most_edits(longer: Rows, identity: float) -> Rows:
     return np.floor((1 - identity) * longer + 1e-9).astype(np.int64)
 
 
@@ -230,17 +230,18 @@ def _short_pairs(
         shortest = 0 if len(asking) < len(order) else ordered[rows[0]]
         low = np.searchsorted(ordered, max(shortest, identity * ordered[rows[0]] - 1e-9))
         high = np.searchsorted(ordered, ordered[rows[-1]] / identity + 1e-9, side="right")
-        most = _most_edits(np.maximum(ordered[rows, None], ordered[low:high]), identity)
+        most = int(_most_edits(ordered[high - 1], identity))
         edits = process.cdist(
             [texts[row] for row in rows.tolist()],
             texts[low:high],
             scorer=Levenshtein.distance,
-            score_cutoff=int(most.max()),
+            score_cutoff=most,
             workers=threads,
-            dtype=np.int32,
+            dtype=np.uint8 if most < 255 else np.uint16,
         )
         one, other = np.nonzero(edits <= most)
-        one, other = order[rows[one]], order[low + other]
+        alike = edits[one, other] <= _most_edits(np.maximum(ordered[rows[one]], ordered[low + other]), identity)
+        one, other = order[rows[one[alike]]], order[low + other[alike]]
         keep = (one != other) & useful(one, other)
         counted.add(edits.size)
         yield one[keep], other[keep]

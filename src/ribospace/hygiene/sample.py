@@ -71,7 +71,7 @@ def sample(
     Raises
     ------
     UserError
-        If `to` exists or is a URI, nothing is there to be drawn, or the disk is full; nothing is left of the new collection then.
+        If `to` exists or is a URI, nothing is there to be drawn, or the disk is full; nothing is left of it then.
     """
     if is_remote(str(to)):
         raise UserError(f"A sample is made in a folder, and {to} is none. Choose a folder.")

@@ -59,7 +59,7 @@ class SplitPlan:
     def __post_init__(self) -> None:
         if not LEAST_IDENTITY <= self.identity <= 1:
             raise UserError(
-                f"Nothing can be split by an identity of {self.identity:g}: below {LEAST_IDENTITY:g} few near copies are "
+                f"An identity of {self.identity:g} is out of reach: below {LEAST_IDENTITY:g} few near copies are "
                 f"found, above 1 there are none. Choose one from {LEAST_IDENTITY:g} to 1."
             )
         if len(self.ratios) != len(SPLITS) or not all(0 <= one < np.inf for one in self.ratios) or self.ratios[0] <= 0:
@@ -154,8 +154,8 @@ def deal(cluster: Rows, types: Rows, ratios: tuple[float, float, float], seed: i
 
     Examples
     --------
-    >>> deal(np.array([0, 0, 0, 3, 3, 5]), np.zeros(6, dtype=int), (4, 1, 1), 0).tolist()
-    [0, 0, 0, 2, 2, 1]
+    >>> deal(np.array([0, 0, 2, 2, 0, 0]), np.zeros(6, dtype=int), (4, 2, 0), seed=0).tolist()
+    [0, 0, 1, 1, 0, 0]
     """
     _, number, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
     width = int(types.max(initial=0)) + 1
