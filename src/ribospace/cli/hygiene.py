@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +54,7 @@ def split(
     ] = "auto",
     column: Annotated[str, typer.Option(help="The column to write; the cluster goes to COLUMN_cluster.")] = "split",
     where: Where = None,
-    threads: Annotated[int, typer.Option(help="How many processors to use.", min=1)] = 1,
+    threads: Annotated[int | None, typer.Option(help="How many processors to use; all by default.", min=1)] = None,
     as_json: Json = False,
 ) -> None:
     """Split into train, validation and test by clusters of near copies, and check that none is left across them.
@@ -66,7 +67,7 @@ def split(
     plan = SplitPlan(identity, _ratios(ratios), seed, engine, column, where)
     store = Collection.open(collection)
     with progress_bar("Comparing", "compared") as progress:
-        report = split_collection(store, plan, threads=threads, progress=progress)
+        report = split_collection(store, plan, threads=threads or os.cpu_count() or 1, progress=progress)
     say(as_json, {**report, "report": str(store.home / f"{column}.json")}, *_split_lines(store, report, SPLITS))
 
 

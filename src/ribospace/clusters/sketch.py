@@ -227,8 +227,8 @@ def _short_pairs(
     asking = np.flatnonzero(asks[order])
     for start in range(0, len(asking), BLOCK_ROWS):
         rows = asking[start : start + BLOCK_ROWS]
-        shortest = 0 if len(asking) < len(order) else ordered[rows[0]]
-        low = np.searchsorted(ordered, max(shortest, identity * ordered[rows[0]] - 1e-9))
+        everyone = len(asking) == len(order)  # then those before have asked already
+        low = rows[0] if everyone else np.searchsorted(ordered, identity * ordered[rows[0]] - 1e-9)
         high = np.searchsorted(ordered, ordered[rows[-1]] / identity + 1e-9, side="right")
         most = int(_most_edits(ordered[high - 1], identity))
         edits = process.cdist(
@@ -239,7 +239,7 @@ def _short_pairs(
             workers=threads,
             dtype=np.uint8 if most < 255 else np.uint16,
         )
-        one, other = np.nonzero(edits <= most)
+        one, other = np.divmod(np.flatnonzero(edits <= most), high - low)
         alike = edits[one, other] <= _most_edits(np.maximum(ordered[rows[one]], ordered[low + other]), identity)
         one, other = order[rows[one[alike]]], order[low + other[alike]]
         keep = (one != other) & useful(one, other)
