@@ -98,7 +98,7 @@ def test_without_a_mapping(run, server, arguments):
 def test_it_says_what_it_did(run, arguments):
     arguments.remove("--json")
     said = run(*arguments, "--rna-type", "tRNA").out
-    for words in ("Added 20 molecules", "48 of 60 records read", "Left out 40 of another type", "GB for the next time"):
+    for words in ("Added 20 molecules", "48 of 60 records read", "Left out 40 of another type", "MB for the next time"):
         assert words in said
 
 

@@ -114,7 +114,7 @@ def _said(as_json: bool, answer: dict[str, Any], cache: Path) -> None:
     if answer["already_there_from_an_interrupted_run"]:
         lines.append(f"{answer['already_there_from_an_interrupted_run']:,} were there from a run that was broken off")
     if answer["cache_bytes"]:
-        lines.append(f"{cache} keeps {answer['cache_bytes'] / 1e9:,.1f} GB for the next time; delete it as you like")
+        lines.append(f"{cache} keeps {answer['cache_bytes'] / MB:,.1f} MB for the next time; delete it as you like")
     say(as_json, answer, *lines)
 
 
