@@ -1,6 +1,7 @@
 import gzip
 from collections import Counter, defaultdict
 
+import filelock
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -91,6 +92,14 @@ def test_what_a_killed_run_left_is_cleared(tmp_path):
     (cache / f".{name}.abc").mkdir()
     Mapping(source, cache).close()
     assert sorted(path.name for path in cache.iterdir()) == [name, f"{name}.lock"]
+
+
+def test_one_at_a_time(tmp_path):
+    source = write(tmp_path / "m.tsv.gz", [(1, "ENA", 9606, "tRNA")])
+    with Mapping(source, tmp_path) as mapping:
+        lock = filelock.FileLock(f"{mapping.path}.lock")
+    with lock, pytest.raises(UserError, match="Another command is indexing"):
+        Mapping(source, tmp_path)
 
 
 GOOD = b"URS0000000001\tENA\tx\t9606\ttRNA\t\n"

@@ -16,6 +16,7 @@ from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import UserError
 from ribospace.files import existing_file
+from ribospace.progress import Progress
 from ribospace.records import RNA_TYPES
 from ribospace.sources import bulk
 
@@ -130,7 +131,7 @@ def _file(place: str, cache: Path) -> Path:
         return download(place, path, _in_mb(progress))
 
 
-def _in_mb(progress: Any) -> Any:
+def _in_mb(progress: Progress) -> Progress:
     def report(done: int, total: int | None, note: str = "") -> None:
         progress(done // MB, None if total is None else total // MB, note)
 

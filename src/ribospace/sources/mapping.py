@@ -167,12 +167,14 @@ def _index(source: Path, cache: Path, progress: Progress) -> Path:
     identity = json.dumps([FORMAT, said.st_size, said.st_mtime_ns])
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{path}.lock"):
+        with filelock.FileLock(f"{path}.lock", timeout=0):
             if _identity_of(path) != identity:
                 for unfinished in cache.glob(f".{path.name}.*"):  # of a run that was killed
                     shutil.rmtree(unfinished, ignore_errors=True)
                 with written_whole(path) as beside:
                     _build(source, beside, identity, progress)
+    except filelock.Timeout as error:
+        raise UserError(f"Another command is indexing {source}. Wait until it ends.") from error
     except OSError as error:
         raise cannot_write(path, error) from error
     return path
