@@ -34,7 +34,7 @@ LEAST_IDENTITY = 0.7
 SHORT, LONG, FEW, MANY_SHORT = 64, 4096, 2000, 100_000
 LONG_WORD, LONG_WORDS = 16, 1024
 COMPARED_AT_ONCE, BLOCK_ROWS, OTHERS_AT_ONCE = 200_000, 256, 50_000
-CHANCE_PAIRS, CHANCE_PAIRS_EACH, WORD_RANGE = 10_000_000, 100, (8, 16)
+CHANCE_PAIRS, CHANCE_PAIRS_EACH, CHANCE_LENGTH, WORD_RANGE = 10_000_000, 100, 200, (8, 16)
 ROUNDS = ((1, 2), (2, 3), (3, 5), (5, 9), (9, 17), (17, 33))
 
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
@@ -51,7 +51,8 @@ class Sketch:
     ----------
     word
         Length of a word, nt, at most 32. None: the shortest, from 8 on, with which unrelated molecules are expected
-        to make no more than 10 million candidates (or 100 a molecule): shorter words find more and take longer.
+        to make no more than 10 million candidates (or 100 a molecule; fewer where they have more than 200 nt):
+        shorter words find more and take longer.
     words
         About how many are drawn from a molecule.
     rounds
@@ -262,7 +263,7 @@ def _middle_pairs(
     rows = np.flatnonzero((lengths > exact * identity) & (lengths <= LONG))
     if len(rows) < 2 or lengths[rows].max() <= exact:
         return
-    size = sketch.word or _word_for(np.minimum(lengths[rows], sketch.words), asks[rows])
+    size = sketch.word or _word_for(lengths[rows], sketch.words, asks[rows])
     key, owner = drawn_words(molecules, rows, size, sketch.words, sketch.seed)
     order = np.argsort(key, kind="stable")
     key, owner = key[order], owner[order]
@@ -282,10 +283,11 @@ def _middle_pairs(
             yield one[alike], other[alike]
 
 
-def _word_for(places: Rows, asks: Mask) -> int:
+def _word_for(lengths: Rows, words: int, asks: Mask) -> int:
     """The length of a word at which chance pairs of places are few enough to compare."""
+    places = np.minimum(lengths, words)
     pairs = float(places[asks].sum()) * float(places.sum()) / (2 if asks.all() else 1)
-    few = max(CHANCE_PAIRS, CHANCE_PAIRS_EACH * len(places))
+    few = max(CHANCE_PAIRS, CHANCE_PAIRS_EACH * len(places)) * min(1.0, CHANCE_LENGTH / lengths.mean())
     return int(np.clip(np.ceil(np.log2(max(pairs / few, 1)) / 2), *WORD_RANGE))
 
 
