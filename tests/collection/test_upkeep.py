@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribospace.collection import Collection, EmbeddingInfo, append, upkeep
+from ribospace.collection import Collection, EmbeddingInfo, append, upkeep, vector_index
 from ribospace.collection.columns import begin_embedding, left_to_embed, write_vectors
 from ribospace.collection.upkeep import INDEXED, optimize, worth_rewriting
 from ribospace.collection.vector_index import build_index, index_of, not_in_index
@@ -66,7 +66,11 @@ def indexes(store):
 def test_content_order_and_answers_stay(scattered):
     store = scattered()
     content, said = store.table(), answers(store)
-    done = optimize(store)
+    told = []
+    done = optimize(store, lambda *said: told.append(said))
+    assert told == sorted(told, key=lambda said: said[0])
+    assert told[0] == (0, 7, "compacting")
+    assert told[-1] == (6, 7, "tidying")
     assert (done.fragments_before, done.fragments_after) == (9, 1)
     assert done.indexed == list(INDEXED)
     assert done.disk_after < done.disk_before
@@ -217,6 +221,35 @@ def test_an_embedding_that_was_broken_off_is_finished_after_upkeep(scattered):
     assert [one[0] for one in found["mine"].to_pylist()] == found["length"].to_pylist()
 
 
+def test_an_index_is_made_where_it_pays(scattered, molecules, monkeypatch):
+    store = scattered()
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.random.default_rng(3).random(1200, "f4")), 4)
+    store.append([molecules(300, "v", 8, mine=vectors)])
+    assert optimize(store).embeddings_indexed == []
+    monkeypatch.setattr(vector_index, "PAYS_BYTES", 300 * 16)
+    assert optimize(store).embeddings_indexed == ["mine"]
+    assert optimize(store).embeddings_indexed == []
+
+
+def test_a_disk_that_fills(small_disk, molecules):
+    """The collection is as it was, the room is given back by the next that is done, and the words are clear."""
+    store = Collection.create(small_disk(6) / "collection")
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.random.default_rng(3).random(900 * 256, "f4")), 256)
+    batch = molecules(900, "a", mine=vectors)
+    for start in range(0, 900, 100):
+        store.append([batch.slice(start, 100)])
+    store.append([molecules(100, "b", mine=vectors.slice(0, 100))])
+    content = store.table(store.schema.names)
+    filler = store.home.parent / "filler"
+    filler.write_bytes(b"x" * int(4.5 * (1 << 20)))
+    with pytest.raises(UserError, match=r"The disk is full: .*collection was not written\. Free some space"):
+        optimize(store)
+    assert store.table(store.schema.names) == content
+    filler.unlink()
+    assert optimize(store).fragments_after == 1
+    assert store.table(store.schema.names) == content
+
+
 def test_an_empty_collection(tmp_path):
     store = Collection.create(tmp_path / "c")
     optimize(store)
@@ -234,7 +267,7 @@ SLOW_UPKEEP = """
     from ribospace.collection import Collection, upkeep
 
     store = Collection.open({path!r})
-    done = upkeep.optimize(store, lambda step, total, note="": print(note, flush=True))
+    done = upkeep.optimize(store, lambda step, total, note="": print(step, total, note, flush=True))
     print(done, flush=True)
 """
 
@@ -249,7 +282,7 @@ def test_killed_during_upkeep(scattered, killed_again_and_again):
         assert answers(opened) == said
 
     program = textwrap.dedent(SLOW_UPKEEP).format(path=str(store.home))
-    killed_again_and_again(program, [1, 1, 2, 3, 5], check)
+    killed_again_and_again(program, [1, 1, 2, 3, 4, 6], check)
     check()
     assert indexes(store) == dict.fromkeys(INDEXED, 0)
     assert fragments(store) == [90]

@@ -9,16 +9,17 @@ from some fragment on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 import lance
+import pyarrow as pa
 from lance.fragment import write_fragments
 
 from ribospace.collection.store import Collection
-from ribospace.collection.vector_index import build_index_unlocked, index_of, not_in_index
+from ribospace.collection.vector_index import build_index_unlocked, index_of, not_in_index, pays
 from ribospace.errors import is_disk_full
 from ribospace.files import cannot_write
 from ribospace.progress import Progress, silent
@@ -43,7 +44,7 @@ class Optimized:
     indexed
         Columns whose index was made or renewed.
     embeddings_indexed
-        Embeddings whose index was renewed; making one is left to the search that it pays for.
+        Embeddings whose index was renewed, or made where that pays.
     disk_before, disk_after
         Bytes.
     """
@@ -99,23 +100,33 @@ def optimize(collection: Collection, progress: Progress = silent) -> Optimized:
 def _optimize(collection: Collection, progress: Progress) -> Optimized:
     before = collection.lance()
     disk, total = disk_bytes(before), 2 + len(INDEXED) + len(collection.embeddings)
-    progress(0, total, "steps: compacting")
-    _compact(collection)
+    progress(0, total, "compacting")
+    _compact(collection, _within(progress, 0, total, "compacting"))
     columns, embeddings = [], []
     for step, (column, kind) in enumerate(INDEXED.items(), 1):
-        progress(step, total, f"steps: indexing {column}")
+        progress(step, total, f"indexing {column}")
         if _index(collection.lance(), column, kind):
             columns.append(column)
     for step, column in enumerate(collection.embeddings, 1 + len(INDEXED)):
-        progress(step, total, f"steps: indexing {column}")
-        if index_of(collection, column) and not_in_index(collection, column):
-            build_index_unlocked(collection, column)
+        progress(step, total, f"indexing {column}")
+        if pays(collection, column) or (index_of(collection, column) and not_in_index(collection, column)):
+            build_index_unlocked(collection, column, _within(progress, step, total, f"indexing {column}"))
             embeddings.append(column)
-    progress(total - 1, total, "steps: tidying")
+    progress(total - 1, total, "tidying")
     collection.tidy()
     after = collection.lance()
     fragments = [len(dataset.get_fragments()) for dataset in (before, after)]
     return Optimized(fragments[0], fragments[1], columns, embeddings, disk, disk_bytes(after))
+
+
+def _within(progress: Progress, step: int, steps: int, what: str) -> Progress:
+    """Tell how far a step is as a note on it."""
+
+    def tell(done: int, total: int | None, note: str = "") -> None:
+        of = f" of {total:,}" if total else ""
+        progress(step, steps, f"{what}: {done:,}{of} {note}".rstrip())
+
+    return tell
 
 
 def disk_bytes(dataset: Any) -> int:
@@ -123,15 +134,24 @@ def disk_bytes(dataset: Any) -> int:
     return sum(sum(batch.column("size_bytes").to_pylist()) for batch in dataset.all_files())
 
 
-def _compact(collection: Collection) -> None:
+def _compact(collection: Collection, progress: Progress) -> None:
     dataset = collection.lance()
     old = dataset.get_fragments()
     first = worth_rewriting([one.count_rows() for one in old], [one.num_deletions for one in old])
     if first == len(old):
         return
     old = old[first:]
+    rows = sum(one.count_rows() for one in old)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in dataset.scanner(fragments=old, batch_size=8192).to_batches():
+            yield batch
+            done += batch.num_rows
+            progress(done, rows, "molecules")
+
     new = write_fragments(
-        dataset.scanner(fragments=old, batch_size=8192).to_reader(),
+        pa.RecordBatchReader.from_batches(dataset.schema, batches()),
         dataset.uri,
         schema=dataset.schema,
         mode="append",

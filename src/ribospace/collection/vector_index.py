@@ -21,8 +21,8 @@ from ribospace.progress import Progress, silent
 
 #: Bytes of vectors from which on an index pays: exact search then takes about 0.15 s and more, by the index 4 ms.
 PAYS_BYTES = 200_000_000
-#: An index is built over no fewer vectors.
-FEWEST = 256
+#: An index is built over no fewer vectors, and parted into no more lists: k-means takes their square in time.
+FEWEST, MOST_LISTS = 256, 1024
 #: Recall is that of K neighbours, of QUERIES molecules; PROBES lists or more are probed, until it is ENOUGH.
 K, QUERIES, PROBES, ENOUGH = 10, 100, 8, 0.99
 #: Distances that differ by less are equal: float32 sums in another order.
@@ -113,7 +113,7 @@ def build_index_unlocked(collection: Collection, column: str, progress: Progress
     def stage(said: Any) -> None:
         progress(getattr(said, "completed", 0) or 0, getattr(said, "total", None), str(getattr(said, "stage", "")))
 
-    lists = max(1, int(rows**0.5))
+    lists = min(MOST_LISTS, int(rows**0.5))
     dataset = collection.lance().create_index(
         f"`{column}`", "IVF_FLAT", metric="cosine", num_partitions=lists, replace=True, progress_callback=stage
     )
