@@ -62,7 +62,7 @@ def download(
     back_off: float = 1.0,
     timeout: float = 30.0,
 ) -> Path:
-    """Fetch a file, or what of it is not there yet.
+    """Fetch a file, or what of it is not there yet, and return its path.
 
     Parameters
     ----------
@@ -72,18 +72,11 @@ def download(
         Where it goes. If it is there it is fetched again only if the server has another; with no server it is used.
     progress
         Told of bytes.
-    attempts
-        How often in a row to try without a byte coming.
-    back_off
-        Scale of the wait between two attempts, s: the n-th is random between 0 and back_off · 2ⁿ, at most a minute;
-        longer where the server says Retry-After.
+    attempts, back_off
+        How often in a row to try without a byte coming; the n-th wait is random between 0 and back_off · 2ⁿ s, at most
+        a minute, longer where the server says Retry-After.
     timeout
         Longest wait for a connection or for the next bytes, s.
-
-    Returns
-    -------
-    Path
-        `path`, whole and checked.
 
     Raises
     ------
@@ -103,8 +96,10 @@ def download(
     _require_address(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{path}.lock", timeout=0)
-        with lock, httpx.Client(timeout=timeout, follow_redirects=True, headers=_HEADERS) as http:
+        with (
+            filelock.FileLock(f"{path}.lock", timeout=0),
+            httpx.Client(timeout=timeout, follow_redirects=True, headers=_HEADERS) as http,
+        ):
             return _Download(http, url, path, progress, attempts, back_off).run()
     except filelock.Timeout as error:
         raise UserError(f"Another command is fetching {path}. Wait until it ends.") from error

@@ -63,7 +63,7 @@ def read_bulk(
     Parameters
     ----------
     fasta
-        The file; ids are URS…, or URS…_taxid, which are joined with the rows of that organism.
+        Its ids are URS…, or URS…_taxid, which are joined with the rows of that organism.
     mapping
         Gives rna_type, taxid (null where a molecule is of several organisms), databases and organisms (how many).
         Without it, and where it knows nothing of a molecule, the description gives the rna_type, the id the taxid.
@@ -71,16 +71,13 @@ def read_bulk(
         Written into every record.
     rna_types, taxids
         Keep only these; a molecule is of a taxid if it is of that organism among others, and then has that taxid.
-    tally
-        Counts what is met.
-    progress
-        Told of records read.
+    tally, progress
+        Count what is met, and are told of records read.
 
     Yields
     ------
     pa.RecordBatch
-        Records in the file's order, with the further columns isotype, anticodon and, with a mapping, databases and
-        organisms.
+        In the file's order, with the further columns isotype, anticodon and, with a mapping, databases and organisms.
 
     Raises
     ------
@@ -93,14 +90,18 @@ def read_bulk(
         batch, keep = _joined(chunk, joined, source, rna_types, taxids)
         tally.read += batch.num_rows
         tally.mapped += 0 if joined is None else batch.num_rows - joined["organisms"].null_count
-        batch = batch if keep is None else batch.filter(keep)
+        batch = batch.filter(keep) if keep is not None else batch
         tally.kept += batch.num_rows
         progress(tally.read, None)
         if batch.num_rows:
             yield batch
     if not tally.kept:
-        known = "" if mapping else " Without an id mapping only descriptions and ids say what a molecule is."
-        raise UserError(f"None of the {tally.read:,} records of {fasta} is of what was asked for.{known}")
+        raise _nothing(tally, fasta, mapping)
+
+
+def _nothing(tally: Tally, fasta: Path, mapping: Mapping | None) -> UserError:
+    hint = "" if mapping else " Without an id mapping only descriptions and ids say what a molecule is."
+    return UserError(f"None of the {tally.read:,} records of {fasta} is of what was asked for.{hint}")
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:
