@@ -172,6 +172,14 @@ def test_it_pays_from_so_many_bytes_on(space, monkeypatch):
     assert pays(store, "given")
 
 
+def test_molecules_without_a_vector_ask_for_no_index(space, monkeypatch):
+    store, _ = space
+    monkeypatch.setattr(vector_index, "PAYS_BYTES", 601 * WIDTH * 4)
+    store.append([record_batch([f"n{number}" for number in range(900)], ["ACGU"] * 900)])
+    assert not_in_index(store, "given") == 1500
+    assert not pays(store, "given")
+
+
 def test_half_precision_and_names_that_are_no_words(tmp_path):
     vectors = clustered(400)
     half = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype("f2").ravel()), WIDTH)

@@ -90,8 +90,7 @@ class Collection:
     """
 
     def __init__(self, uri: str, dataset: Any) -> None:
-        self.uri, self.home = uri, home_of(uri)
-        self._dataset = dataset
+        self.uri, self.home, self._dataset = uri, home_of(uri), dataset
         self.undo: Callable[[], None] | None = None  # takes back what open_or_create made, if the first append fails
 
     @property
@@ -335,7 +334,8 @@ class Collection:
     def tidy(self) -> None:
         """Delete what older versions and broken-off writes left on disk, unless an import is still to be finished."""
         if not (self.home / "import.json").exists():
-            self.lance().cleanup_old_versions(timedelta(0), delete_unverified=True)
+            alone = not is_remote(self.uri)  # there another machine may be writing what no version knows of yet
+            self.lance().cleanup_old_versions(timedelta(0), delete_unverified=alone)
 
     # ---------------------------------------------------------------- neighbours
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ribospace.collection.layout import count_vectors
 from ribospace.collection.store import Collection, vectors_of
 from ribospace.errors import UserError
 from ribospace.progress import Progress, silent
@@ -73,7 +74,8 @@ def pays(collection: Collection, column: str) -> bool:
     """Whether searching the vectors that are in no index takes so long that building one is worth while."""
     field = collection.schema.field(collection.require_embedding(column).column)
     size = field.type.list_size * field.type.value_type.bit_width // 8
-    return not_in_index(collection, column) * size >= PAYS_BYTES
+    rows = not_in_index(collection, column)
+    return rows * size >= PAYS_BYTES and min(rows, count_vectors(collection.lance(), column)) * size >= PAYS_BYTES
 
 
 def build_index(collection: Collection, column: str, progress: Progress = silent) -> VectorIndex:
