@@ -1,5 +1,7 @@
-"""The commands of the README and the guide, run as a newcomer would; the figures they name are there."""
+"""The commands of the README and the docs, run as a newcomer would; RNAcentral is a server of our own."""
 
+import gzip
+import os
 import re
 import subprocess
 import sys
@@ -7,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import file_server
+from tests.rnacentral_server import serving, world
+
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/guide.md"]
+PAGES = ["README.md", "docs/guide.md", "docs/rnacentral.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -24,16 +29,41 @@ def folder(tmp_path_factory):
     return folder
 
 
-def shell(folder: Path, line: str) -> None:
+@pytest.fixture(scope="module")
+def rnacentral(tmp_path_factory):
+    """What the environment says of a small RNAcentral of our own: its API, EBI Search and the release's files."""
+    here = world(1500)
+    fasta = "".join(
+        f">{e['rnacentral_id']} {e['description']}\n{e['sequence'].replace('U', 'T')}\n" for e in here.entries
+    )
+    mapping = "".join(
+        f"{e['rnacentral_id']}\t{name}\tx\t{e['_taxid']}\t{e['rna_type']}\t\n"
+        for e in here.entries
+        for name in e["distinct_databases"]
+    )
+    with serving(here) as url, file_server.serving() as files:
+        files.files["/current_release/sequences/rnacentral_active.fasta.gz"] = gzip.compress(fasta.encode())
+        files.files["/current_release/id_mapping/id_mapping.tsv.gz"] = gzip.compress(mapping.encode())
+        yield {
+            "RIBOSPACE_API": f"{url}/api/v1",
+            "RIBOSPACE_SEARCH": f"{url}/ebisearch/ws/rest/rnacentral",
+            "RIBOSPACE_FILES": files.url,
+            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        }
+
+
+def shell(folder: Path, line: str, environment: dict[str, str]) -> None:
     line = line.replace("ribospace demo", "ribospace demo --steps 3") if line.strip() == "ribospace demo" else line
     line = re.sub(r"^ribospace", f"{sys.executable} -c 'from ribospace.cli import main; main()'", line)
-    done = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        line, shell=True, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert done.stdout.strip()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands(page, folder):
+def test_commands(page, folder, rnacentral):
     for number, text in enumerate(blocks(page, "toml")):
         assert number == 0
         (folder / "small.toml").write_text(text)
@@ -42,7 +72,7 @@ def test_commands(page, folder):
             if line.startswith("make "):
                 assert f"{line.split()[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
             elif line:
-                shell(folder, line)
+                shell(folder, line, rnacentral)
     for block in blocks(page, "python"):
         subprocess.run([sys.executable, "-c", block], cwd=folder, check=True)
 

@@ -40,7 +40,9 @@ def fetch_bulk(
     taxid: Annotated[
         list[int] | None, typer.Option(help="Only molecules of this organism; may be given several times.", min=1)
     ] = None,
-    base_url: Annotated[str, typer.Option(help="Where the releases are: RNAcentral or a mirror.")] = bulk.BASE_URL,
+    base_url: Annotated[
+        str, typer.Option(envvar="RIBOSPACE_FILES", help="Where the releases are: RNAcentral or a mirror.")
+    ] = bulk.BASE_URL,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for what is downloaded; it is kept there until you delete it.")
     ] = None,

@@ -16,6 +16,8 @@ from ribospace.sources.rnacentral import API, SEARCH, Query
 if TYPE_CHECKING:
     from ribospace.fetching.describe import Card
 
+Api = Annotated[str, typer.Option(envvar="RIBOSPACE_API", help="Address of RNAcentral's REST API.")]
+
 
 def fetch(
     to: To,
@@ -30,8 +32,10 @@ def fetch(
     query: Annotated[str, typer.Option(help="Words in EBI Search's language, such as 'expert_db:\"GtRNAdb\"'.")] = "",
     limit: Annotated[int | None, typer.Option(help="At most so many, over all runs of the same query.", min=1)] = None,
     page_size: Annotated[int, typer.Option(help="Entries a request of the REST API; 50 is the fastest.")] = 50,
-    base_url: Annotated[str, typer.Option(help="Address of RNAcentral's REST API.")] = API,
-    search_url: Annotated[str, typer.Option(help="Address of EBI Search's RNAcentral domain.")] = SEARCH,
+    base_url: Api = API,
+    search_url: Annotated[
+        str, typer.Option(envvar="RIBOSPACE_SEARCH", help="Address of EBI Search's RNAcentral domain.")
+    ] = SEARCH,
     as_json: Json = False,
 ) -> None:
     """Fetch molecules from RNAcentral: the newest, or those of a type, species or search.
@@ -75,7 +79,7 @@ def describe(
     ] = None,
     where: Annotated[str | None, typer.Option(help="An SQL condition: molecules to ask RNAcentral about.")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Ask again for what is kept already.")] = False,
-    base_url: Annotated[str, typer.Option(help="Address of RNAcentral's REST API.")] = API,
+    base_url: Api = API,
     as_json: Json = False,
 ) -> None:
     """Say what molecules are: species, isotype, anticodon, publications.
