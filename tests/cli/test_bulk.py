@@ -154,7 +154,7 @@ main()
 def test_killed_ten_times(run, server, tmp_path, killed_again_and_again):
     """At random moments while files are fetched, indexed and brought in: the collection is as if nothing had been."""
     server.files[ACTIVE.format("current_release")], server.files[MAPPING.format("current_release")] = release(2000)
-    server.slow, server.block = 0.01, 4096
+    server.slow, server.block = 0.05, 4096
     start = ["ribospace", "fetch-bulk", f"--base-url={server.url}/RNAcentral", "--rna-type", "tRNA", "--taxid", "9606"]
     path, there = tmp_path / "killed", [0]
     arguments = [*start, "--cache", str(tmp_path / "cache"), "--to", str(path), "--json"]
@@ -164,7 +164,7 @@ def test_killed_ten_times(run, server, tmp_path, killed_again_and_again):
             assert len(Collection.open(path)) >= there[-1]
             there.append(len(Collection.open(path)))
 
-    after = sorted(int(lines) for lines in np.random.default_rng(3).integers(1, 80, 10))
+    after = [6, *sorted(int(lines) for lines in np.random.default_rng(3).integers(1, 80, 9))]  # once in a download
     program = textwrap.dedent(PROGRAM).format(arguments=arguments)
     assert killed_again_and_again(program, after, check) == 10
     server.slow = 0.0
