@@ -34,7 +34,7 @@ LEAST_IDENTITY = 0.7
 SHORT, LONG, FEW, MANY_SHORT = 64, 4096, 2000, 100_000
 LONG_WORD, LONG_WORDS = 16, 1024
 COMPARED_AT_ONCE, BLOCK_ROWS, OTHERS_AT_ONCE = 200_000, 256, 50_000
-CHANCE_PAIRS, CHANCE_PAIRS_EACH, CHANCE_LENGTH, WORD_RANGE = 10_000_000, 100, 200, (8, 16)
+CHANCE_PAIRS, CHANCE_PAIRS_EACH, CHANCE_LENGTH, WORD_RANGE = 20_000_000, 200, 200, (8, 16)
 ROUNDS = ((1, 2), (2, 3), (3, 5), (5, 9), (9, 17), (17, 33))
 
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
@@ -51,7 +51,7 @@ class Sketch:
     ----------
     word
         Length of a word, nt, at most 32. None: the shortest, from 8 on, with which unrelated molecules are expected
-        to make no more than 10 million candidates (or 100 a molecule; fewer where they have more than 200 nt):
+        to make no more than 20 million candidates (or 200 a molecule; fewer where they have more than 200 nt):
         shorter words find more and take longer.
     words
         About how many are drawn from a molecule.
@@ -287,6 +287,9 @@ def _word_for(lengths: Rows, words: int, asks: Mask) -> int:
     """The length of a word at which chance pairs of places are few enough to compare."""
     places = np.minimum(lengths, words)
     pairs = float(places[asks].sum()) * float(places.sum()) / (2 if asks.all() else 1)
+    pairs *= (
+        lengths.sum() / places.sum()
+    )  # the draw takes the same words everywhere, so the fewer, the oftener they meet
     few = max(CHANCE_PAIRS, CHANCE_PAIRS_EACH * len(places)) * min(1.0, CHANCE_LENGTH / lengths.mean())
     return int(np.clip(np.ceil(np.log2(max(pairs / few, 1)) / 2), *WORD_RANGE))
 
