@@ -17,7 +17,7 @@ _AMINO_ACIDS = {
     "Gln": "glutamine", "Glu": "glutamate", "Gly": "glycine", "His": "histidine", "Ile": "isoleucine",
     "Leu": "leucine", "Lys": "lysine", "Met": "methionine", "Phe": "phenylalanine", "Pro": "proline",
     "Ser": "serine", "Thr": "threonine", "Trp": "tryptophan", "Tyr": "tyrosine", "Val": "valine",
-    "SeC": "selenocysteine", "Pyl": "pyrrolysine", "fMet": "formylmethionine", "iMet": "initiator methionine",
+    "Sec": "selenocysteine", "Pyl": "pyrrolysine", "fMet": "formylmethionine", "iMet": "initiator methionine",
     "Sup": "suppressor", "Undet": "undetermined",
 }  # fmt: skip
 _ISOTYPES = {form.lower(): isotype for isotype, name in _AMINO_ACIDS.items() for form in (isotype, name)}
@@ -78,7 +78,7 @@ class Description:
     rna_type
         The leading word if it is of the INSDC vocabulary, else "tRNA" where one is named, such as tRNA-Leu.
     isotype
-        Three letters as tRNAscan-SE writes them, also fMet, iMet, Ile2, SeC, Pyl, Sup and Undet. None for OTHER.
+        Three letters, also fMet, iMet, Ile2, Sec, Pyl, Sup and Undet. None for OTHER.
     anticodon
         Three upper-case letters in U.
     """
