@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ribospace.cli.data import To
-from ribospace.cli.output import Json, progress_bar, say
+from ribospace.cli.output import CollectionAt, Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import Unavailable
 from ribospace.sources.rnacentral import API, SEARCH, Query
@@ -73,7 +73,7 @@ def fetch(
 
 
 def describe(
-    collection: Annotated[str, typer.Argument(help="The collection.")],
+    collection: CollectionAt,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="Molecules to ask RNAcentral about.")
     ] = None,
