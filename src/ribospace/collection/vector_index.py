@@ -22,7 +22,7 @@ from ribospace.progress import Progress, silent
 
 #: Bytes of vectors from which on an index pays: exact search then takes about 0.15 s and more, by the index 4 ms.
 PAYS_BYTES = 200_000_000
-#: An index is built over no fewer vectors, and parted into no more lists: k-means takes their square in time.
+#: An index is built over no fewer vectors, and has no more lists: the time to build it grows with both.
 FEWEST, MOST_LISTS = 256, 1024
 #: Recall is that of K neighbours, of QUERIES molecules; PROBES lists or more are probed, until it is ENOUGH.
 K, QUERIES, PROBES, ENOUGH = 10, 100, 8, 0.99
