@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -74,7 +73,7 @@ def split(
 def sample(
     collection: CollectionAt,
     per_type: Annotated[int, typer.Option("--per-type", help="Most molecules of each rna_type.", min=1)],
-    to: Annotated[Path, typer.Option("--to", help="The new collection, a folder that does not exist yet.")],
+    to: Annotated[str, typer.Option("--to", help="The new collection, a folder that does not exist yet.")],
     seed: Annotated[int, typer.Option(help="The same seed, the same molecules.", min=0, max=2**63 - 1)] = 0,
     where: Where = None,
     as_json: Json = False,

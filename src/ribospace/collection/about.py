@@ -85,7 +85,7 @@ def remember(collection: Collection, abouts: Sequence[About]) -> None:
         lance.write_dataset(table, _place(collection), mode=mode)
     except (OSError, RuntimeError) as error:
         if is_disk_full(error):
-            raise cannot_write(collection.path, error) from error
+            raise cannot_write(collection.uri, error) from error
         raise
 
 

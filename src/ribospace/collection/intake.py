@@ -47,7 +47,7 @@ class Intake:
                 append.write(self._collection, batches)
         except (OSError, RuntimeError) as error:
             if is_disk_full(error):
-                raise cannot_write(self._collection.path, error) from error
+                raise cannot_write(self._collection.uri, error) from error
             raise
         self._waiting = []
 

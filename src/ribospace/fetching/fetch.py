@@ -103,7 +103,7 @@ def fetch(
         raise UserError(f"--page-size is 1 to {MOST_PER_PAGE}, not {page_size}: RNAcentral gives no larger pages.")
     asks = client or Client()
     with intake(collection) as taken:
-        state = _State(collection.path / "fetch.json", f"{api} {query.key}")
+        state = _State(collection.home / "fetch.json", f"{api} {query.key}")
         source = _source(query, state.coverage, taken, asks, limit, page_size, api, search)
         run = _Run(taken, state, commit_seconds, progress)
         try:
