@@ -40,6 +40,8 @@ NO_TORCH = (
     "config",
     "batching",
     "net",
+    "clusters",
+    "hygiene",
     "fetching",
 )
 HEAVY = ("torch", "matplotlib", "lancedb", "sklearn", "umap", "pandas", "pyarrow")
