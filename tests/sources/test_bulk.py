@@ -5,7 +5,7 @@ import pytest
 
 from ribospace.errors import UserError
 from ribospace.sources import bulk
-from ribospace.sources.bulk import Tally, read_ahead, read_bulk
+from ribospace.sources.bulk import ReadAhead, Tally, read_bulk, read_chunks
 from ribospace.sources.fasta import read_fasta
 from ribospace.sources.mapping import Mapping
 
@@ -41,8 +41,8 @@ def read(tmp_path):
     (tmp_path / "m.tsv.gz").write_bytes(gzip.compress(MAPPING))
 
     def execute(*columns, mapped=True, **options):
-        with Mapping(tmp_path / "m.tsv.gz", tmp_path) as mapping:
-            batches = list(read_bulk(tmp_path / "a.fasta.gz", mapping if mapped else None, source="here", **options))
+        with Mapping(tmp_path / "m.tsv.gz", tmp_path) as mapping, read_chunks(tmp_path / "a.fasta.gz") as chunks:
+            batches = list(read_bulk(chunks, mapping if mapped else None, source="here", **options))
         return [tuple(row[name] for name in columns) for batch in batches for row in batch.to_pylist()]
 
     return execute
@@ -103,7 +103,7 @@ def test_a_molecule_of_several_organisms_has_the_taxid_asked_for(read):
 
 
 def test_nothing_of_what_was_asked_for(read):
-    with pytest.raises(UserError, match=r"None of the 5 records of .*a\.fasta\.gz is of what was asked for\.$"):
+    with pytest.raises(UserError, match=r"None of the 5 records of here is of what was asked for\.$"):
         read("id", rna_types=["tmRNA"])
     with pytest.raises(UserError, match="Without an id mapping only descriptions and ids say"):
         read("id", taxids=[9606], mapped=False)
@@ -127,12 +127,12 @@ def test_reading_ahead():
 
     taken = []
     with pytest.raises(UserError, match="the end"):
-        taken.extend(read_ahead(items()))
+        taken.extend(ReadAhead(items()))
     assert taken == list(range(5))
     assert threading.current_thread() not in made
 
 
 def test_reading_ahead_may_be_broken_off():
-    ahead = read_ahead(iter(range(100)))
+    ahead = ReadAhead(iter(range(100)), 3)
     assert next(ahead) == 0
     ahead.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -78,15 +78,20 @@ def _bring_in(
     fasta, mapping_file = files
     assert fasta is not None
     run = json.dumps(["fetch-bulk", *map(_identity, files), source, sorted(rna_types), sorted(taxids)])
-    with progress_bar("Indexing the id mapping", "MB") as progress:
-        mapping = mapping_file and Mapping(mapping_file, cache, _in_mb(progress))
     tally = bulk.Tally()
-    with mapping or nullcontext(), progress_bar("Bringing in") as progress:
+    with ExitStack() as open_now:
+        chunks = open_now.enter_context(bulk.read_chunks(fasta))
+        mapping = None
+        if mapping_file:
+            with progress_bar("Indexing the id mapping", "MB") as progress:
+                mapping = open_now.enter_context(Mapping(mapping_file, cache, _in_mb(progress)))
+        progress = open_now.enter_context(progress_bar("Bringing in"))
         store = Collection.open_or_create(to)
         batches = bulk.read_bulk(
-            fasta, mapping or None, source=source, rna_types=rna_types, taxids=taxids, tally=tally, progress=progress
+            chunks, mapping, source=source, rna_types=rna_types, taxids=taxids, tally=tally, progress=progress
         )
-        result = store.append(batches, duplicates="keep-first", run=run)
+        joined = open_now.enter_context(bulk.ReadAhead(batches))
+        result = store.append(joined, duplicates="keep-first", run=run)
     return {
         "collection": str(to),
         "added": result.added,

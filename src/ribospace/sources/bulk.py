@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 BASE_URL = "https://ftp.ebi.ac.uk/pub/databases/RNAcentral/"
 CHUNK_ROWS = 131_072
 CHUNK_BYTES = 64 << 20
+CHUNKS_AHEAD = 4
 
 T = TypeVar("T")
 
@@ -49,7 +52,7 @@ def release_files(release: str, base_url: str = BASE_URL) -> tuple[str, str]:
 
 
 def read_bulk(
-    fasta: Path,
+    chunks: Iterable[pa.RecordBatch],
     mapping: Mapping | None = None,
     *,
     source: str,
@@ -58,12 +61,12 @@ def read_bulk(
     tally: Tally | None = None,
     progress: Progress = silent,
 ) -> Iterator[pa.RecordBatch]:
-    """Read a bulk FASTA in bounded memory, one thread reading ahead.
+    """Join the records of a bulk FASTA with the mapping, in bounded memory.
 
     Parameters
     ----------
-    fasta
-        Its ids are URS…, or URS…_taxid, which are joined with the rows of that organism.
+    chunks
+        As `read_chunks` gives them; ids are URS…, or URS…_taxid, which are joined with the rows of that organism.
     mapping
         Gives rna_type, taxid (null where a molecule is of several organisms), databases and organisms (how many).
         Without it, and where it knows nothing of a molecule, the description gives the rna_type, the id the taxid.
@@ -82,10 +85,10 @@ def read_bulk(
     Raises
     ------
     UserError
-        If the file cannot be read (see `read_fasta`), or no record is kept.
+        If no record is kept.
     """
     tally = tally or Tally()
-    for chunk in read_ahead(_chunks(read_fasta(fasta))):
+    for chunk in chunks:
         joined = None if mapping is None else mapping.join(chunk.column("id"), sorted(taxids))
         batch, keep = _joined(chunk, joined, source, rna_types, taxids)
         tally.read += batch.num_rows
@@ -96,28 +99,63 @@ def read_bulk(
         if batch.num_rows:
             yield batch
     if not tally.kept:
-        raise _nothing(tally, fasta, mapping)
+        raise _nothing(tally, source, mapping)
 
 
-def _nothing(tally: Tally, fasta: Path, mapping: Mapping | None) -> UserError:
+def _nothing(tally: Tally, source: str, mapping: Mapping | None) -> UserError:
     hint = "" if mapping else " Without an id mapping only descriptions and ids say what a molecule is."
-    return UserError(f"None of the {tally.read:,} records of {fasta} is of what was asked for.{hint}")
+    return UserError(f"None of the {tally.read:,} records of {source} is of what was asked for.{hint}")
 
 
-def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Let a thread make the next item while one is worked on.
+class ReadAhead(Iterator[T]):
+    """Lets a thread make the next items, from now on, while others are worked on; close it, or use it in a `with`.
+
+    Parameters
+    ----------
+    items
+        Made in that thread, one after the other.
+    depth
+        Most items that wait.
 
     Examples
     --------
-    >>> list(read_ahead(range(3)))
+    >>> with ReadAhead(range(3)) as ahead:
+    ...     list(ahead)
     [0, 1, 2]
     """
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, iterator, end)
-            yield item  # type: ignore[misc]
+
+    def __init__(self, items: Iterable[T], depth: int = 1) -> None:
+        self._iterator, self._end = iter(items), object()
+        self._pool = ThreadPoolExecutor(1)
+        self._coming = deque(self._next() for _ in range(depth))
+
+    def __enter__(self) -> ReadAhead[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __next__(self) -> T:
+        item = self._coming.popleft().result() if self._coming else self._end
+        if item is self._end:
+            raise StopIteration
+        self._coming.append(self._next())
+        return item  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Make no more items; waits for the one that is being made."""
+        self._coming.clear()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _next(self) -> Future[Any]:
+        return self._pool.submit(next, self._iterator, self._end)
+
+
+def read_chunks(fasta: Path) -> ReadAhead[pa.RecordBatch]:
+    """Begin to read a FASTA, in chunks that make a join worth its while."""
+    return ReadAhead(_chunks(read_fasta(fasta)), CHUNKS_AHEAD)
 
 
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
