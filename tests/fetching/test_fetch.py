@@ -2,7 +2,10 @@
 
 import json
 import random
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -209,6 +212,7 @@ def test_what_came_before_the_server_died_stays(empty):
 
 PROGRAM = """
 import sys
+import time
 from ribospace.collection import Collection
 from ribospace.fetching.fetch import fetch
 from ribospace.net.client import Client
@@ -303,3 +307,25 @@ def test_queries_that_cannot_be():
     with pytest.raises(UserError, match="at least 50"):
         Query(min_length=50, max_length=20)
     assert sys.version_info >= (3, 11)
+
+
+def test_control_c_is_answered_while_the_server_is_down(tmp_path):
+    """Without care a wait in the main thread is not woken, and this would last until the retries are used up."""
+    program = (
+        "from ribospace.cli import main; import sys; "
+        "sys.argv = ['ribospace', 'fetch', '--to', sys.argv[1], '--base-url', sys.argv[2]]; main()"
+    )
+    here = world(
+        50, fault=lambda path, asked, before: "429" if asked.get("page_size") != "1" else None, retry_after="60"
+    )
+    with serving(here) as url:
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path / "c"), f"{url}/api/v1"], stderr=subprocess.PIPE, text=True
+        )
+        while not any("page_size=50" in path for path in here.pages()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=40)
+    assert process.returncode == 1
+    assert "Interrupted" in said
+    assert not (tmp_path / "c").exists()

@@ -98,7 +98,7 @@ def info(
     store = Collection.open(collection)
     said = summarize(store)
     held = f"{said.uri}: {said.molecules:,} molecules, {said.disk_bytes / 1e6:,.1f} MB on disk"
-    lines = [f"{held}, in {said.fragments:,} fragments"]
+    lines = [f"{held}, in {said.fragments:,} fragment{'' if said.fragments == 1 else 's'}"]
     if said.molecules:
         rows: list[tuple[object, ...]] = [(name or "not known", f"{n:,}") for name, n in said.rna_types.items()]
         lines += ["", table(rows, ("rna_type", "molecules"), [1])]

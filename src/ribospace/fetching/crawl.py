@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ribospace.errors import Unavailable
 from ribospace.fetching.coverage import Coverage, Stretch
+from ribospace.net.waiting import result, results
 
 Item: TypeAlias = dict[str, Any]
 
@@ -68,15 +69,15 @@ class Crawl:
         """
         pool = ThreadPoolExecutor(self.at_once)
         try:
-            yield from self._read(lambda numbers: list(pool.map(self._page, numbers)))
+            yield from self._read(pool)
         except _Unordered:
             self._unordered = True
-            yield from self._read_unordered()
+            yield from self._read_unordered(pool)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, together: Callable[[Sequence[int]], list[list[Item] | None]]) -> Iterator[list[Item]]:
-        head, steady, width, tries, last = self._head(), True, 2, 0, ""
+    def _read(self, pool: Executor) -> Iterator[list[Item]]:
+        head, steady, width, tries, last = self._head(pool), True, 2, 0, ""
         while head and (gap := self._next_gap(head)) is not None:
             above, name = gap
             if name == last:
@@ -85,18 +86,23 @@ class Crawl:
                 width, tries, last, self._step = 2, 0, name, 0
             first = (max(above.end, 1) - 1) // self.page_size + 1 if above else 1
             numbers = range(first, first + self._width(width))
-            pages = together(numbers) if steady else [self._page(number) for number in numbers]
-            now, before = self._head(), self.coverage.ends
+            if steady:
+                pages = results(pool, self._page, numbers)
+            else:
+                pages = [result(pool.submit(self._page, number)) for number in numbers]
+            now, before = self._head(pool), self.coverage.ends
             linked, steady, head = now == head or not steady, now == head, now
             yield from self._take(first, pages, linked=linked)
             if linked and self.coverage.ends == before:
                 self._look_elsewhere(above, name, pages, tries)
 
-    def _read_unordered(self) -> Iterator[list[Item]]:
+    def _read_unordered(self, pool: Executor) -> Iterator[list[Item]]:
         """Read a list that has no such order, from its first page to the empty one, each time anew."""
         self.coverage.stretches, self.coverage.complete = [], False
         number, given = 1, 0
-        while (page := self._page(number, ordered=False)) != [] and (self.most is None or given < self.most):
+        while (page := result(pool.submit(self._page, number, False))) != [] and (
+            self.most is None or given < self.most
+        ):
             wanted = (page or [])[: None if self.most is None else self.most - given]
             given += len(wanted)
             if wanted:
@@ -123,9 +129,9 @@ class Crawl:
         reason = "; ".join(f"page {number}: {said}" for number, said in sorted(self.failed.items()))
         return [{"what": ", ".join(places) or "some entries", "reason": reason}]
 
-    def _head(self) -> str:
+    def _head(self, pool: Executor) -> str:
         """The newest entry's id; empty where there is none."""
-        newest = self.get(1, 1)
+        newest = result(pool.submit(self.get, 1, 1))
         self._empty = not newest
         return str(newest[0]["id"]) if newest else ""
 

@@ -17,6 +17,7 @@ from ribospace.collection.about import About, recall, remember
 from ribospace.collection.columns import add_text_columns, fragments, update_rows
 from ribospace.errors import UserError
 from ribospace.net.client import Broken, Client, NotFound
+from ribospace.net.waiting import results
 from ribospace.progress import Progress, silent
 from ribospace.sources.descriptions import read_descriptions
 from ribospace.sources.rnacentral import API, URS
@@ -134,7 +135,7 @@ def _records(collection: Collection, ids: Sequence[str]) -> dict[str, dict[str, 
 def _ask(client: Client, api: str, ids: Sequence[str]) -> list[About]:
     pool = ThreadPoolExecutor(16)
     try:
-        return [one for one in pool.map(lambda name: _about(client, api, name), ids) if one]
+        return [one for one in results(pool, lambda name: _about(client, api, name), ids) if one]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

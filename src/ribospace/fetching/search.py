@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ribospace.errors import Unavailable, UserError
 from ribospace.fetching.crawl import MOST_FAILURES, Item
 from ribospace.net.client import Client
+from ribospace.net.waiting import result, results
 from ribospace.sources.rnacentral import URS, Query, read_entry, read_hits
 
 HITS = 100
@@ -66,7 +67,7 @@ class Search:
         try:
             for _ in range(ROUNDS):
                 before = yield from self._round(pool)
-                after = self._hits(0)[0]
+                after = result(pool.submit(self._hits, 0))[0]
                 if self._enough() or (len(self._seen) >= after == before):
                     self.finished = not self._missing
                     return
@@ -79,10 +80,10 @@ class Search:
         return [{"what": what, "reason": reason} for what, reason in self._missing.items()]
 
     def _round(self, pool: ThreadPoolExecutor) -> Generator[list[Item], None, int]:
-        total, start = self._hits(0)[0], 0
+        total, start = result(pool.submit(self._hits, 0))[0], 0
         while start < total and not self._enough():
             starts = range(start, min(start + HITS * self.at_once, total), HITS)
-            for _, ids in pool.map(self._hits, starts):
+            for _, ids in results(pool, self._hits, starts):
                 new = [one for one in dict.fromkeys(ids) if one not in self._seen]
                 new = new if self.limit is None else new[: self.limit - len(self._seen)]
                 self._seen.update(new)
@@ -109,7 +110,7 @@ class Search:
         there = self.holds(list(ids))
         self.known += int(there.sum())
         wanted = [one for one, held in zip(ids, there, strict=True) if not held]
-        found = [entry for entry in pool.map(self._entry, wanted) if entry]
+        found = [entry for entry in results(pool, self._entry, wanted) if entry]
         if found:
             yield found
 

@@ -16,6 +16,7 @@ import tenacity
 
 import ribospace
 from ribospace.errors import Unavailable, UserError
+from ribospace.net.waiting import MOMENT
 
 T = TypeVar("T")
 
@@ -130,14 +131,14 @@ class Client:
         self._throttle.wait()
         try:
             response, body = self._get(url, params)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise UserError(f"{url} is not an address: {error} Give one such as https://rnacentral.org.") from error
         except httpx.TimeoutException as error:
             raise _Again("no answer in time") from error
         except httpx.ConnectError as error:
             raise _Again("no connection") from error
         except httpx.TransportError as error:
             raise _Again(f"the answer broke off ({error})") from error
-        except httpx.InvalidURL as error:
-            raise UserError(f"{url} is not an address: {error}. Give one such as https://rnacentral.org.") from error
         self._refuse_status(response, body)
         try:
             return read(json.loads(body))
@@ -207,8 +208,11 @@ class _Throttle:
             self._paused = max(self._paused, time.monotonic() + seconds)
 
     def sleep(self, seconds: float) -> None:
-        if self.closed.wait(seconds):
-            raise Unavailable("The request was broken off.")
+        until = time.monotonic() + seconds
+        while not self.closed.wait(max(0.0, min(MOMENT, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                return
+        raise Unavailable("The request was broken off.")
 
 
 def retry_after(header: str | None) -> float:

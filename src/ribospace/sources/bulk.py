@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ribospace.errors import UserError
+from ribospace.net.waiting import result
 from ribospace.progress import Progress, silent
 from ribospace.records import SCHEMA
 from ribospace.sources.descriptions import read_descriptions
@@ -138,7 +139,7 @@ class ReadAhead(Iterator[T]):
         self.close()
 
     def __next__(self) -> T:
-        item = self._coming.popleft().result() if self._coming else self._end
+        item = result(self._coming.popleft()) if self._coming else self._end
         if item is self._end:
             raise StopIteration
         self._coming.append(self._next())
