@@ -22,7 +22,8 @@ def optimize(collection: CollectionAt, as_json: Json = False) -> None:
     say(
         as_json,
         {"collection": store.uri, **dataclasses.asdict(done)},
-        f"{store.uri} is stored in {done.fragments_after:,} fragment{'' if done.fragments_after == 1 else 's'} (before: {done.fragments_before:,}) and "
+        f"{store.uri} is stored in {done.fragments_after:,} fragment{'' if done.fragments_after == 1 else 's'} "
+        f"(before: {done.fragments_before:,}) and "
         f"{done.disk_after / 1e6:,.1f} MB (before: {done.disk_before / 1e6:,.1f} MB)",
         f"Indexed {', '.join(fresh)}" if fresh else "The indexes cover every molecule already",
     )
