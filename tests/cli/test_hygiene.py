@@ -31,9 +31,9 @@ def test_split(store, run):
     answer = run("split", store, "--identity", 0.8, "--ratios", "8:1:1", "--seed", 3)
     assert answer.code == 0, answer
     assert "near copy in train, by a second search: 0 of" in answer.out
-    assert str(store / "split.json") in answer.out
+    assert str(store / "split-split.json") in answer.out
     said = run("split", store, "--column", "second", "--where", "rna_type = 'tRNA'", "--json").json
-    assert said == {**json.loads((store / "second.json").read_text()), "report": str(store / "second.json")}
+    assert said == {**json.loads((store / "split-second.json").read_text()), "report": str(store / "split-second.json")}
     assert Collection.open(store).count("second IS NOT NULL AND rna_type <> 'tRNA'") == 0
 
 

@@ -219,3 +219,16 @@ def test_coverage_is_the_union_of_its_pieces(pieces):
         edges = [edge for one in coverage.stretches for edge in (one.newest, one.oldest)]
         assert edges == sorted(edges, reverse=True)
     assert Coverage.from_json(json.loads(json.dumps(coverage.to_json()))) == coverage
+
+
+def test_a_raised_limit_after_new_entries_have_come():
+    listing = Listing(300)
+    crawl, got = read(listing, most=10)
+    listing.ids = [f"URS{number:05}" for number in range(400, 300, -1)] + listing.ids
+    for most in (30, 60, 200):
+        crawl, more = read(listing, crawl.coverage, most=most)
+        got += more
+        assert len(got) == len(set(got)) == most
+        assert crawl.finished
+    crawl, more = read(listing, crawl.coverage)
+    assert sorted(got + more, reverse=True) == listing.ids

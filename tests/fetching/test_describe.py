@@ -107,6 +107,15 @@ def test_a_server_that_fails_is_said_and_what_came_is_kept(store):
     assert recall(store, [entry(3)["rnacentral_id"]]) == {}
 
 
+def test_one_that_always_fails_costs_no_other(store):
+    bad = entry(4)["rnacentral_id"]
+    with serving(world(9, fault=lambda path, asked, before: "500" if bad in path else None)) as url:
+        cards = ask(store, [entry(n)["rnacentral_id"] for n in (3, 4, 5)], url, attempts=1)
+    assert [bool(card.about) for card in cards] == [True, False, True]
+    assert "HTTP 500" in cards[1].reason
+    assert set(recall(store, [bad, entry(3)["rnacentral_id"]])) == {entry(3)["rnacentral_id"]}
+
+
 def test_an_unknown_id(store):
     with pytest.raises(UserError, match="nobody"):
         ask(store, ["nobody"], "http://127.0.0.1:9")

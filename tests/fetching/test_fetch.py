@@ -329,3 +329,28 @@ def test_control_c_is_answered_while_the_server_is_down(tmp_path):
     assert process.returncode == 1
     assert "Interrupted" in said
     assert not (tmp_path / "c").exists()
+
+
+def test_a_commit_that_fails_half_way_is_not_made_twice(empty, monkeypatch):
+    from ribospace.collection import append
+    from ribospace.collection.intake import intake
+    from ribospace.records import record_batch
+
+    monkeypatch.setattr(append, "COMMIT_BYTES", 1)
+    write, written = append.write, []
+
+    def full_once(collection, batches):
+        if len(written) == 1:
+            written.append(None)
+            raise OSError(28, "No space left on device")
+        written.append(batches)
+        write(collection, batches)
+
+    monkeypatch.setattr(append, "write", full_once)
+    with intake(empty) as taken:
+        taken.add(record_batch(["a"], ["ACGU"]))
+        taken.add(record_batch(["b"], ["GGCC"]))
+        with pytest.raises(UserError, match="full"):
+            taken.commit()
+        taken.commit()
+    assert ids_of(empty) == ["a", "b"]

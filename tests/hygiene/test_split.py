@@ -59,7 +59,7 @@ def test_the_ratios_are_met(real):
 
 def test_the_report_is_in_a_file(real):
     report = split(real, SplitPlan(identity=0.9, seed=4, column="mine"))
-    assert json.loads((real.home / "mine.json").read_text(encoding="utf-8")) == {**report, "ratios": [8, 1, 1]}
+    assert json.loads((real.home / "split-mine.json").read_text(encoding="utf-8")) == {**report, "ratios": [8, 1, 1]}
     assert (report["identity"], report["seed"], report["used"]) == (0.9, 4, "sketch")
     assert report["versions"]["rapidfuzz"]
     counted = {part: real.count(f"mine = '{part}'") for part in SPLITS}
@@ -168,7 +168,7 @@ def test_killed_while_it_splits(real, killed_again_and_again):
 
     program = textwrap.dedent(PROGRAM).format(path=str(real.uri))
     assert killed_again_and_again(program, [1, 5, 9, 12], check) >= 3
-    assert json.loads((real.home / "split.json").read_text(encoding="utf-8"))["seed"] == 3
+    assert json.loads((real.home / "split-split.json").read_text(encoding="utf-8"))["seed"] == 3
 
 
 def test_long_and_short_and_ambiguous(tmp_path):

@@ -7,7 +7,7 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -38,7 +38,8 @@ def fetch_bulk(
     ] = None,
     rna_type: Annotated[list[str] | None, typer.Option(help="Only this type; may be given several times.")] = None,
     taxid: Annotated[
-        list[int] | None, typer.Option(help="Only molecules of this organism; may be given several times.", min=1)
+        list[int] | None,
+        typer.Option(help="Only molecules of this organism; may be given several times.", min=1, max=2**31 - 1),
     ] = None,
     base_url: Annotated[
         str, typer.Option(envvar="RIBOSPACE_FILES", help="Where the releases are: RNAcentral or a mirror.")
@@ -133,7 +134,8 @@ def _file(place: str, cache: Path) -> Path:
     from ribospace.net.download import download
 
     parts = urlsplit(place)
-    path = cache / re.sub(r"[^\w.-]", "_", parts.netloc) / parts.path.lstrip("/")
+    steps = [step for step in unquote(parts.path).split("/") if step not in ("", ".", "..")]
+    path = cache.joinpath(re.sub(r"[^\w.-]", "_", parts.netloc), *steps)
     with progress_bar(f"Fetching {path.name}", "MB") as progress:
         return download(place, path, _in_mb(progress))
 

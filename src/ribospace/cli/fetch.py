@@ -10,7 +10,7 @@ import typer
 from ribospace.cli.data import To
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say
 from ribospace.collection import Collection
-from ribospace.errors import Unavailable
+from ribospace.errors import Unavailable, UserError
 from ribospace.sources.rnacentral import API, SEARCH, Query
 
 if TYPE_CHECKING:
@@ -27,10 +27,18 @@ def fetch(
     min_length: Annotated[int | None, typer.Option(help="At least so many nt.", min=1)] = None,
     max_length: Annotated[int | None, typer.Option(help="At most so many nt.", min=1)] = None,
     taxid: Annotated[
-        list[int] | None, typer.Option("--taxid", help="Of this NCBI taxonomy id, such as 9606; may be given again.")
+        list[int] | None,
+        typer.Option(
+            "--taxid", help="Of this NCBI taxonomy id, such as 9606; may be given again.", min=1, max=2**31 - 1
+        ),
     ] = None,
-    query: Annotated[str, typer.Option(help="Words in EBI Search's language, such as 'expert_db:\"GtRNAdb\"'.")] = "",
-    limit: Annotated[int | None, typer.Option(help="At most so many, over all runs of the same query.", min=1)] = None,
+    query: Annotated[
+        str | None, typer.Option(help="Words in EBI Search's language, such as 'expert_db:\"GtRNAdb\"'.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="At most so many, over all runs of the same query; of a search the first hits.", min=1),
+    ] = None,
     page_size: Annotated[int, typer.Option(help="Entries a request of the REST API; 50 is the fastest.")] = 50,
     base_url: Api = API,
     search_url: Annotated[
@@ -44,8 +52,12 @@ def fetch(
     some ten thousand molecules, fetch-bulk is faster by far.
     """
     from ribospace.fetching.fetch import fetch as bring
+    from ribospace.fetching.fetch import require_page_size
 
-    asked = Query(tuple(rna_type or ()), tuple(taxid or ()), query, min_length, max_length)
+    if query is not None and not query.strip():
+        raise UserError("--query is empty. Leave it out to fetch everything, or say what to look for.")
+    asked = Query(tuple(rna_type or ()), tuple(taxid or ()), query or "", min_length, max_length)
+    require_page_size(page_size)
     store = Collection.open_or_create(to)
     api = base_url.rstrip("/")
     with progress_bar("Fetching") as progress:
@@ -101,10 +113,15 @@ def describe(
             f"Read the descriptions of {len(store):,} molecules; there are now", *lines)  # fmt: skip
         return
     chosen = list(ids or []) + (store.table(["id"], where)["id"].to_pylist() if where else [])
+    if not chosen:
+        raise UserError(f"No molecule of {collection} fits {where!r}. Choose another --where.")
     with progress_bar("Asking RNAcentral") as progress:
         cards = describing.describe(store, chosen, api=base_url.rstrip("/"), refresh=refresh, progress=progress)
     answer = [{**card.record, "about": asdict(card.about) if card.about else None} for card in cards]
     say(as_json, {"collection": collection, "molecules": answer}, *[line for card in cards for line in _card(card)])
+    failed = [card.record["id"] for card in cards if card.reason]
+    if failed:
+        raise Unavailable(f"RNAcentral could not be asked about {', '.join(failed[:5])}. Run it again to ask again.")
 
 
 def _card(card: Card) -> list[str]:
@@ -115,7 +132,7 @@ def _card(card: Card) -> list[str]:
     lines = [f"{record['id']}  " + " · ".join(filter(None, facts))]
     lines += [f"  {record['description']}"] if record["description"] else []
     if card.about is None:
-        return [*lines, "  RNAcentral knows nothing of it", ""]
+        return [*lines, f"  {card.reason or 'RNAcentral knows nothing of it'}", ""]
     lines += [f"  genes: {', '.join(card.about.genes)}"] if card.about.genes else []
     for number, paper in enumerate(card.about.publications, 1):
         links = [paper["doi"] and f"doi:{paper['doi']}", paper["pubmed_id"] and f"PubMed {paper['pubmed_id']}"]

@@ -58,16 +58,16 @@ def split(
 ) -> None:
     """Split into train, validation and test by clusters of near copies, and check that none is left across them.
 
-    What was done and found is written beside, as COLUMN.json in the collection's folder.
+    What was done and found is written beside, as split-COLUMN.json in the collection's folder.
     """
-    from ribospace.hygiene import SPLITS, SplitPlan
+    from ribospace.hygiene import SPLITS, SplitPlan, report_file
     from ribospace.hygiene import split as split_collection
 
     plan = SplitPlan(identity, _ratios(ratios), seed, engine, column, where)
     store = Collection.open(collection)
     with progress_bar("Comparing", "compared") as progress:
         report = split_collection(store, plan, threads=threads or os.cpu_count() or 1, progress=progress)
-    say(as_json, {**report, "report": str(store.home / f"{column}.json")}, *_split_lines(store, report, SPLITS))
+    say(as_json, {**report, "report": str(report_file(store, column))}, *_split_lines(store, report, SPLITS))
 
 
 def sample(
@@ -111,6 +111,8 @@ def _ratios(text: str) -> tuple[float, float, float]:
 
 
 def _split_lines(store: Collection, report: dict[str, Any], splits: tuple[str, ...]) -> list[str]:
+    from ribospace.hygiene import report_file
+
     rows = [
         (name or "not known", *(f"{counts[one]:,}" for one in splits))
         for name, counts in report["counts_by_type"].items()
@@ -127,5 +129,5 @@ def _split_lines(store: Collection, report: dict[str, Any], splits: tuple[str, .
         table(rows, ("rna_type", *splits), [1, 2, 3]),
         "",
         f"  with a near copy in train, by a second search: {', '.join(checks)}",
-        f"  report: {store.home / report['column']}.json",
+        f"  report: {report_file(store, report['column'])}",
     ]

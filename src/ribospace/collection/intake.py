@@ -43,13 +43,13 @@ class Intake:
     def commit(self) -> None:
         """Write what waits."""
         try:
-            for batches in append.commits(iter(self._waiting)):
+            for batches in append.commits(iter([*self._waiting])):
                 append.write(self._collection, batches)
+                self._waiting = self._waiting[len(batches) :]
         except (OSError, RuntimeError) as error:
             if is_disk_full(error):
                 raise cannot_write(self._collection.uri, error) from error
             raise
-        self._waiting = []
 
 
 @contextmanager

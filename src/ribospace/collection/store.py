@@ -187,6 +187,8 @@ class Collection:
         try:
             with lock:
                 yield
+        except PermissionError as error:
+            raise cannot_write(self.uri, error) from error
         except filelock.Timeout as error:
             raise UserError(f"Another command is writing to {self.uri}. Wait until it ends.") from error
 
@@ -360,7 +362,7 @@ class Collection:
         k
             How many.
         exact
-            Compare with every vector; else use the index (a quarter of its lists).
+            Compare with every vector; else use the index (as many of its lists as its stated recall took).
         where
             An SQL condition on the neighbours.
         columns
@@ -382,9 +384,9 @@ class Collection:
 
 
 def require_column_name(name: str) -> None:
-    """Refuse a name that no column may have: empty, with a dot or backtick, or one of the store's own (`_…`)."""
-    if not name or name.startswith("_") or "." in name or "`" in name:
-        raise UserError(f"A column cannot be named {name!r}: no dot, no backtick, no _ in front. Choose another name.")
+    """Refuse a name that no column may have: empty, with a dot, backtick or slash, or one of the store's own (`_…`)."""
+    if not name or name.startswith("_") or set(".`/\\") & set(name):
+        raise UserError(f"A column cannot be named {name!r}: no dot, backtick or slash, no _ in front. Choose another.")
 
 
 def _connect(uri: str) -> Any:

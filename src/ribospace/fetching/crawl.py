@@ -114,6 +114,8 @@ class Crawl:
         """Whether nothing is left to read, or as much has come as was wanted."""
         if self._unordered:
             return not self.failed
+        if self._full():
+            return True
         whole = self._empty or (self.coverage.complete and "front" not in self._given_up)
         return not self.coverage.gaps and (whole or self._enough())
 
@@ -135,6 +137,9 @@ class Crawl:
         self._empty = not newest
         return str(newest[0]["id"]) if newest else ""
 
+    def _full(self) -> bool:
+        return self.most is not None and self.coverage.count >= self.most
+
     def _enough(self) -> bool:
         return self.most is not None and self.coverage.count + self.coverage.in_gaps >= self.most
 
@@ -145,6 +150,8 @@ class Crawl:
     def _next_gap(self, head: str) -> tuple[Stretch | None, str] | None:
         """The stretch above the first gap that is still to be tried (None: the front), and the gap's name."""
         stretches, enough = self.coverage.stretches, self._enough()
+        if self._full():
+            return None
         if (not stretches or head > stretches[0].newest) and "front" not in self._given_up and not enough:
             return None, "front"
         for above, below in itertools.pairwise(stretches):

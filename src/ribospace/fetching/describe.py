@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from ribospace.collection import Collection
 from ribospace.collection.about import About, recall, remember
 from ribospace.collection.columns import add_text_columns, fragments, update_rows
-from ribospace.errors import UserError
+from ribospace.errors import Unavailable, UserError
 from ribospace.net.client import Broken, Client, NotFound
 from ribospace.net.waiting import results
 from ribospace.progress import Progress, silent
@@ -36,11 +36,14 @@ class Card:
     record
         Its plain columns.
     about
-        What RNAcentral says of it; None where it has no URS or RNAcentral does not know it.
+        What RNAcentral says of it; None where it has no URS, RNAcentral does not know it, or it could not be had.
+    reason
+        Why it could not be had; empty otherwise.
     """
 
     record: dict[str, Any]
     about: About | None
+    reason: str = ""
 
 
 def read_all(collection: Collection, progress: Progress = silent) -> dict[str, int]:
@@ -102,15 +105,15 @@ def describe(
     UserError
         For an id that the collection does not hold.
     Unavailable
-        If RNAcentral cannot be reached; what came before is kept.
+        If RNAcentral gives nothing any more; what came before is kept.
     """
     ids = list(dict.fromkeys(ids))
     records = _records(collection, ids)
     known = {} if refresh else recall(collection, ids)
-    wanted = [one for one in ids if one not in known and URS.match(one)]
+    wanted, failed = [one for one in ids if one not in known and URS.match(one)], dict[str, str]()
     with client or Client() as asks:
         for part in range(0, len(wanted), AT_ONCE):
-            learnt = _ask(asks, api, wanted[part : part + AT_ONCE])
+            learnt = _ask(asks, api, wanted[part : part + AT_ONCE], failed)
             with collection.writing():
                 remember(collection, learnt)
                 _fill_from(collection, learnt)
@@ -118,7 +121,7 @@ def describe(
             progress(min(part + AT_ONCE, len(wanted)), len(wanted))
     if wanted:
         records = _records(collection, ids)
-    return [Card(records[one], known.get(one)) for one in ids]
+    return [Card(records[one], known.get(one), failed.get(one, "")) for one in ids]
 
 
 def _records(collection: Collection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -132,10 +135,21 @@ def _records(collection: Collection, ids: Sequence[str]) -> dict[str, dict[str, 
     return found
 
 
-def _ask(client: Client, api: str, ids: Sequence[str]) -> list[About]:
+def _ask(client: Client, api: str, ids: Sequence[str], failed: dict[str, str]) -> list[About]:
+    """What is said of each; one that cannot be had is noted, unless it is all of them."""
+
+    def ask(name: str) -> About | None:
+        try:
+            return _about(client, api, name)
+        except Unavailable as error:
+            failed[name] = str(error)
+            if all(one in failed for one in ids):
+                raise
+            return None
+
     pool = ThreadPoolExecutor(16)
     try:
-        return [one for one in results(pool, lambda name: _about(client, api, name), ids) if one]
+        return [one for one in results(pool, ask, ids) if one]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -168,7 +182,12 @@ def _pages(client: Client, url: str) -> Iterator[dict[str, Any]]:
         return [one for one in body["results"] if isinstance(one, dict)]
 
     for number in range(1, MOST_PAGES + 1):
-        page = client.json(url, {"page": number, "page_size": PAGE}, read)
+        try:
+            page = client.json(url, {"page": number, "page_size": PAGE}, read)
+        except NotFound:
+            if number == 1:
+                raise
+            return  # behind the end
         yield from page
         if not page:
             return

@@ -21,7 +21,7 @@ from ribospace.fetching.coverage import Coverage
 from ribospace.fetching.crawl import Crawl, Item
 from ribospace.fetching.search import Search
 from ribospace.files import written_whole
-from ribospace.net.client import Client
+from ribospace.net.client import Client, NotFound
 from ribospace.progress import Progress, silent
 from ribospace.sources.rnacentral import API, SEARCH, Query, read_page, records_of
 
@@ -99,8 +99,7 @@ def fetch(
     Unavailable
         If it gives nothing any more; what has come stays.
     """
-    if not 1 <= page_size <= MOST_PER_PAGE:
-        raise UserError(f"--page-size is 1 to {MOST_PER_PAGE}, not {page_size}: RNAcentral gives no larger pages.")
+    require_page_size(page_size)
     asks = client or Client()
     with intake(collection) as taken:
         state = _State(collection.home / "fetch.json", f"{api} {query.key}")
@@ -129,9 +128,20 @@ def _source(
         return Search(asks, query, taken.holds, api, search, limit)
 
     def get(number: int, size: int) -> list[Item]:
-        return asks.json(f"{api}/rna/", {**query.rest, "page": number, "page_size": size}, read_page)
+        try:
+            return asks.json(f"{api}/rna/", {**query.rest, "page": number, "page_size": size}, read_page)
+        except NotFound:
+            if number == 1:
+                raise
+            return []  # behind the end
 
     return Crawl(get, coverage, page_size, most=limit)
+
+
+def require_page_size(entries: int) -> None:
+    """Refuse a page that RNAcentral does not give."""
+    if not 1 <= entries <= MOST_PER_PAGE:
+        raise UserError(f"--page-size is 1 to {MOST_PER_PAGE}, not {entries}: RNAcentral gives no larger pages.")
 
 
 class _Run:

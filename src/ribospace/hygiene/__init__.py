@@ -2,6 +2,6 @@
 
 from ribospace.hygiene.dedupe import Deduped, dedupe
 from ribospace.hygiene.sample import Sampled, sample
-from ribospace.hygiene.split import SPLITS, SplitPlan, split
+from ribospace.hygiene.split import SPLITS, SplitPlan, report_file, split
 
-__all__ = ["SPLITS", "Deduped", "Sampled", "SplitPlan", "dedupe", "sample", "split"]
+__all__ = ["SPLITS", "Deduped", "Sampled", "SplitPlan", "dedupe", "report_file", "sample", "split"]

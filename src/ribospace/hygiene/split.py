@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,6 +72,11 @@ class SplitPlan:
             raise UserError(f"--engine cannot be {self.engine!r}. {nearest(self.engine, ENGINES)}")
 
 
+def report_file(collection: Collection, column: str) -> Path:
+    """Where the report of a split into this column stands."""
+    return collection.home / f"split-{column}.json"
+
+
 def split(collection: Collection, plan: SplitPlan, *, threads: int = 1, progress: Progress = silent) -> dict[str, Any]:
     """Write a column that says train, validation or test, and one with each molecule's cluster, in one commit.
 
@@ -92,7 +98,7 @@ def split(collection: Collection, plan: SplitPlan, *, threads: int = 1, progress
     Returns
     -------
     dict
-        The report, which is also written as COLUMN.json into the collection's folder.
+        The report, which is also written as split-COLUMN.json into the collection's folder.
 
     Raises
     ------
@@ -128,7 +134,7 @@ def split(collection: Collection, plan: SplitPlan, *, threads: int = 1, progress
             "near_copies": check,
             "versions": versions("numpy", "scipy", "rapidfuzz", "pylance"),
         }
-        with written_whole(collection.home / f"{plan.column}.json") as beside:
+        with written_whole(report_file(collection, plan.column)) as beside:
             beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         return report
 

@@ -137,7 +137,7 @@ class Client:
             raise _Again("no answer in time") from error
         except httpx.ConnectError as error:
             raise _Again("no connection") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _Again(f"the answer broke off ({error})") from error
         self._refuse_status(response, body)
         try:

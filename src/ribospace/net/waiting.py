@@ -1,7 +1,7 @@
 """Waiting that Ctrl-C ends at once.
 
-Lance's runtime takes signals with SA_RESTART: a main thread that waits for a lock is not woken, and Python sees Ctrl-C
-only when the wait ends. So no wait is longer than a moment.
+With polars imported (2.1, as seen) a main thread that waits for a lock is not woken by a signal, and Python sees
+Ctrl-C only when the wait ends. So no wait is longer than a moment.
 """
 
 from __future__ import annotations

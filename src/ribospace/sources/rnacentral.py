@@ -20,6 +20,7 @@ from ribospace.records import RNA_TYPES, clean, md5_of, record_batch
 API = "https://rnacentral.org/api/v1"
 SEARCH = "https://www.ebi.ac.uk/ebisearch/ws/rest/rnacentral"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 URS = re.compile(r"^(URS[0-9A-F]{10})(?:_([0-9]{1,9}))?$")
 
 
@@ -135,12 +136,30 @@ def read_entry(body: Any) -> dict[str, Any]:
         raise Broken(f"the sequence of {urs} has {len(sequence):,} nt in place of {body.get('length')}")
     if md5_of(sequence) != body.get("md5"):
         raise Broken(f"the sequence of {urs} does not fit its md5")
+    name = f"{urs}_{taxid}" if taxid else urs
+    return _checked(body, name) | {"id": name, "sequence": sequence, "taxid": _number(taxid, "taxid", name)}
+
+
+def _checked(body: dict[str, Any], name: str) -> dict[str, Any]:
+    """An entry's other fields, if they are of their kinds."""
+    texts = {field: body.get(field) for field in ("rna_type", "description", "species")}
+    for field, text in texts.items():
+        if text is not None and (not isinstance(text, str) or _SURROGATE.search(text)):
+            raise Broken(f"the {field} of {name} is no text")
     return {
-        **body,
-        "sequence": sequence,
-        "taxid": int(taxid) if taxid else None,
-        "id": f"{urs}_{taxid}" if taxid else urs,
+        **texts,
+        "is_active": body.get("is_active", True),
+        "distinct_databases": body.get("distinct_databases"),
+        "count_distinct_organisms": _number(body.get("count_distinct_organisms"), "count_distinct_organisms", name),
     }
+
+
+def _number(value: Any, field: str, name: str) -> int | None:
+    if value in (None, ""):
+        return None
+    if not str(value).isdecimal() or int(value) >= 2**31:
+        raise Broken(f"the {field} of {name} is {str(value)[:20]!r}")
+    return int(value)
 
 
 def read_hits(body: Any) -> tuple[int, list[str]]:
