@@ -57,7 +57,7 @@ class World:
     entries
         The newest first.
     fault
-        Says whether and how a request fails: 500, 429, cut, html, md5, slow or drop.
+        Says whether and how a request fails: 500, 503, 429, 400, cut, html, gzip (said, but not so), md5 or slow.
     arrivals
         New entries come in before these requests, by their number.
     per_second
@@ -214,6 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault == "html":
             self._send(200, b"<html>maintenance</html>")
+        elif fault == "gzip":
+            self._send(200, body, {"Content-Encoding": "gzip"})
         elif fault == "slow":
             self._send(200, b"", {"Content-Length": str(len(body))})
             for letter in body[:100]:

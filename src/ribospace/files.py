@@ -90,6 +90,23 @@ def cannot_write(path: Path | str, error: BaseException) -> UserError:
     return UserError(f"Cannot write {path}: {reason}. Choose a place that you may write to.")
 
 
+@contextmanager
+def disk_full_said(place: Path | str) -> Iterator[None]:
+    """Say it in one sentence if the disk is full, whichever library notices; other errors stay as they are."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if is_disk_full(error):
+            raise cannot_write(place, error) from error
+        raise
+
+
+def identity_of(path: Path) -> list[str | int]:
+    """What tells that a file is the same as before: its place, size and date."""
+    said = path.stat()
+    return [str(path.resolve()), said.st_size, said.st_mtime_ns]
+
+
 def existing_file(path: Path | str) -> Path:
     """Return `path` if it is a file that can be opened, else say what is wrong with it."""
     path = Path(path)

@@ -23,7 +23,7 @@ def first(kind, times):
     return lambda path, asked, before: kind if before < times else None
 
 
-@pytest.mark.parametrize("kind", ["500", "503", "429", "cut", "html", "slow"])
+@pytest.mark.parametrize("kind", ["500", "503", "429", "cut", "html", "gzip", "slow"])
 def test_tries_again(kind):
     with serving(world(5, fault=first(kind, 2))) as url, quick() as client:
         body = client.json(f"{url}/api/v1/rna/", {"page": 1})

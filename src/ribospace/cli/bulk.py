@@ -15,7 +15,7 @@ from ribospace.cli.data import To, one_of
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import UserError
-from ribospace.files import existing_file
+from ribospace.files import existing_file, identity_of
 from ribospace.progress import Progress
 from ribospace.records import RNA_TYPES
 from ribospace.sources import bulk
@@ -78,7 +78,9 @@ def _bring_in(
 
     fasta, mapping_file = files
     assert fasta is not None
-    run = json.dumps(["fetch-bulk", *map(_identity, files), source, sorted(rna_types), sorted(taxids)])
+    run = json.dumps(
+        ["fetch-bulk", *[file and identity_of(file) for file in files], source, sorted(rna_types), sorted(taxids)]
+    )
     tally = bulk.Tally()
     with ExitStack() as open_now:
         chunks = open_now.enter_context(bulk.read_chunks(fasta))
@@ -149,14 +151,6 @@ def _in_mb(progress: Progress) -> Progress:
 
 def _is_url(place: str) -> bool:
     return "://" in place
-
-
-def _identity(path: Path | None) -> list[Any] | None:
-    """What tells that a file is the same as before."""
-    if path is None:
-        return None
-    said = path.stat()
-    return [str(path.resolve()), said.st_size, said.st_mtime_ns]
 
 
 def _user_cache() -> Path:

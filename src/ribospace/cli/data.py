@@ -15,7 +15,7 @@ from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.summary import summarize
 from ribospace.errors import UserError, nearest
-from ribospace.files import existing_file
+from ribospace.files import existing_file, identity_of
 from ribospace.progress import Progress
 
 BUILT_IN = ("sample", "ribosome")
@@ -166,8 +166,7 @@ def _identity(name: str) -> list[Any]:
     """What tells that a file is the same as before."""
     if _is_built_in(name):
         return [name]
-    said = Path(name).stat()
-    return [str(Path(name).resolve()), said.st_size, said.st_mtime_ns]
+    return identity_of(Path(name))
 
 
 def _append(to: str, batches: Iterable[pa.RecordBatch], duplicates: str, run: str | None) -> dict[str, Any]:

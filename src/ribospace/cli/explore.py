@@ -17,6 +17,7 @@ from ribospace.cli.data import one_of
 from ribospace.cli.learn import Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.collection.store import ids_in
 from ribospace.collection.vector_index import VectorIndex, build_index, index_of, pays
 from ribospace.encoders import Encoder, find_encoder
 from ribospace.errors import UserError
@@ -161,9 +162,9 @@ def _query_vector(
     store: Collection, info: EmbeddingInfo, model: str, query: str
 ) -> tuple[npt.NDArray[np.float32], str | None]:
     """The query's vector, and its id where it is a molecule of the collection."""
-    quoted = "'" + query.replace("'", "''") + "'"
-    if store.count(f"id = {quoted}"):
-        ids, vectors = store.embedding(info.column, f"id = {quoted}")
+    itself = ids_in([query])
+    if store.count(itself):
+        ids, vectors = store.embedding(info.column, itself)
         if not ids:
             raise UserError(f"{query!r} has no vector yet: ribospace embed {store.uri} --model {model}")
         return vectors[0], query

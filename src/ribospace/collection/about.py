@@ -9,9 +9,8 @@ from typing import Any
 import lance
 import pyarrow as pa
 
-from ribospace.collection.store import Collection
-from ribospace.errors import is_disk_full
-from ribospace.files import cannot_write
+from ribospace.collection.store import Collection, ids_in
+from ribospace.files import disk_full_said
 
 _TEXTS = pa.list_(pa.string())
 _PUBLICATION = pa.struct([(name, pa.string()) for name in ("title", "authors", "publication", "doi", "pubmed_id")])
@@ -56,8 +55,7 @@ def recall(collection: Collection, ids: Sequence[str]) -> dict[str, About]:
     dataset = _dataset(collection)
     if dataset is None or not ids:
         return {}
-    quoted = ", ".join("'" + one.replace("'", "''") + "'" for one in ids)
-    rows = dataset.to_table(filter=f"id IN ({quoted})").to_pylist()
+    rows = dataset.to_table(filter=ids_in(ids)).to_pylist()
     return {row["id"]: About(**row) for row in sorted(rows, key=lambda row: row["asked"])}
 
 
@@ -81,12 +79,8 @@ def remember(collection: Collection, abouts: Sequence[About]) -> None:
         return
     table = pa.Table.from_pylist([asdict(one) for one in abouts], SCHEMA)
     mode = "create" if _dataset(collection) is None else "append"
-    try:
+    with disk_full_said(collection.uri):
         lance.write_dataset(table, _place(collection), mode=mode)
-    except (OSError, RuntimeError) as error:
-        if is_disk_full(error):
-            raise cannot_write(collection.uri, error) from error
-        raise
 
 
 def _place(collection: Collection) -> str:

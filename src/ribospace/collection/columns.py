@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.collection.store import Collection, EmbeddingInfo, require_column_name
-from ribospace.errors import UserError, is_disk_full
-from ribospace.files import cannot_write
+from ribospace.errors import UserError
+from ribospace.files import disk_full_said
 
 PIECE_LETTERS = 4_000_000
 
@@ -159,7 +159,7 @@ def update_rows(collection: Collection, fragment: int, data: pa.Table) -> None:
     UserError
         If the disk is full.
     """
-    try:
+    with disk_full_said(collection.uri):
         dataset = collection.lance()
         updated, fields = dataset.get_fragment(fragment).update_columns(data)
         lance.LanceDataset.commit(
@@ -169,7 +169,3 @@ def update_rows(collection: Collection, fragment: int, data: pa.Table) -> None:
             ),
             read_version=dataset.version,
         )
-    except (OSError, RuntimeError) as error:
-        if is_disk_full(error):
-            raise cannot_write(collection.uri, error) from error
-        raise

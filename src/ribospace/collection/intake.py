@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from ribospace.collection import append
 from ribospace.collection.store import Collection
-from ribospace.errors import is_disk_full
-from ribospace.files import cannot_write
+from ribospace.files import disk_full_said
 
 
 class Intake:
@@ -42,14 +41,10 @@ class Intake:
 
     def commit(self) -> None:
         """Write what waits."""
-        try:
+        with disk_full_said(self._collection.uri):
             for batches in append.commits(iter([*self._waiting])):
                 append.write(self._collection, batches)
                 self._waiting = self._waiting[len(batches) :]
-        except (OSError, RuntimeError) as error:
-            if is_disk_full(error):
-                raise cannot_write(self._collection.uri, error) from error
-            raise
 
 
 @contextmanager

@@ -7,8 +7,6 @@ as it is. A run that is killed before its commit has changed nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import lance
@@ -17,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.collection.store import Collection, require_column_name
-from ribospace.errors import UserError, is_disk_full
-from ribospace.files import cannot_write
+from ribospace.errors import UserError
+from ribospace.files import disk_full_said
 from ribospace.records import SCHEMA
 
 MADE_BY = b"made_by"
@@ -72,6 +70,7 @@ def write_columns(collection: Collection, values: Iterable[pa.RecordBatch], made
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from ribospace.records import record_batch
     >>> collection = Collection.create(Path(tempfile.mkdtemp()) / "mine")
     >>> _ = collection.append([record_batch(["a", "b"], ["ACGU", "GGCC"])])
@@ -87,7 +86,7 @@ def write_columns(collection: Collection, values: Iterable[pa.RecordBatch], made
         raise ValueError("no batch: a column needs its type")
     for field in first.schema:
         require_free_column(collection, field.name, made_by)
-    with _disk_full_said(collection):
+    with disk_full_said(collection.uri):
         there = {field.name: field.type for field in collection.schema}
         other = [field.name for field in first.schema if there.get(field.name, field.type) != field.type]
         if other:
@@ -127,7 +126,7 @@ def delete_rows(collection: Collection, remove: npt.NDArray[np.bool_]) -> None:
     if len(remove) != len(collection):
         raise ValueError(f"{len(remove)} marks for {len(collection)} molecules")
     updated, emptied, row = [], [], 0
-    with _disk_full_said(collection):
+    with disk_full_said(collection.uri):
         for fragment in dataset.get_fragments():
             ids = _row_ids(fragment)
             gone = ids[remove[row : row + len(ids)]]
@@ -189,13 +188,3 @@ class _Queue:
     def require_end(self) -> None:
         if self.waiting.num_rows or any(batch.num_rows for batch in self.batches):
             raise ValueError("more values than molecules")
-
-
-@contextmanager
-def _disk_full_said(collection: Collection) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        if is_disk_full(error):
-            raise cannot_write(Path(collection.uri), error) from error
-        raise

@@ -383,6 +383,17 @@ class Collection:
         return neighbours(self, column, vector, k, exact=exact, where=where, columns=columns)
 
 
+def ids_in(ids: Sequence[str]) -> str:
+    """The SQL condition that a molecule is one of these.
+
+    Examples
+    --------
+    >>> ids_in(["a", "5'UTR"])
+    "id IN ('a', '5''UTR')"
+    """
+    return "id IN ({})".format(", ".join("'" + one.replace("'", "''") + "'" for one in ids))
+
+
 def require_column_name(name: str) -> None:
     """Refuse a name that no column may have: empty, with a dot, backtick or slash, or one of the store's own (`_…`)."""
     if not name or name.startswith("_") or set(".`/\\") & set(name):

@@ -20,8 +20,7 @@ from lance.fragment import write_fragments
 
 from ribospace.collection.store import Collection
 from ribospace.collection.vector_index import build_index_unlocked, index_of, not_in_index, pays
-from ribospace.errors import is_disk_full
-from ribospace.files import cannot_write
+from ribospace.files import disk_full_said
 from ribospace.progress import Progress, silent
 
 #: Most rows of a fragment: as many as an import commits, since embedding rewrites a fragment's column at every write.
@@ -88,13 +87,8 @@ def optimize(collection: Collection, progress: Progress = silent) -> Optimized:
     >>> done.fragments_before, done.fragments_after, done.indexed
     (3, 1, ['rna_type', 'taxid', 'length', 'md5', 'id'])
     """
-    with collection.writing():
-        try:
-            return _optimize(collection, progress)
-        except (OSError, RuntimeError) as error:
-            if is_disk_full(error):
-                raise cannot_write(collection.uri, error) from error
-            raise
+    with collection.writing(), disk_full_said(collection.uri):
+        return _optimize(collection, progress)
 
 
 def _optimize(collection: Collection, progress: Progress) -> Optimized:

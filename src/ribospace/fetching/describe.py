@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from ribospace.collection import Collection
 from ribospace.collection.about import About, recall, remember
 from ribospace.collection.columns import add_text_columns, fragments, update_rows
+from ribospace.collection.store import ids_in
 from ribospace.errors import Unavailable, UserError
 from ribospace.net.client import Broken, Client, NotFound
 from ribospace.net.waiting import results
@@ -127,8 +128,8 @@ def describe(
 def _records(collection: Collection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for part in range(0, len(ids), 1000):
-        quoted = ", ".join("'" + one.replace("'", "''") + "'" for one in ids[part : part + 1000])
-        found |= {row["id"]: row for row in collection.table(where=f"id IN ({quoted})").to_pylist()}
+        where = ids_in(ids[part : part + 1000])
+        found |= {row["id"]: row for row in collection.table(where=where).to_pylist()}
     for one in ids:
         if one not in found:
             raise UserError(f"{collection.uri} has no molecule with the id {one!r}. Check it, or search for it.")
@@ -207,8 +208,8 @@ def _fill_from(collection: Collection, learnt: Sequence[About]) -> None:
             **{name: pa.array([_agreed(one.names, name) for one in learnt], pa.string()) for name in COLUMNS[1:]},
         }
     )
-    quoted = ", ".join(f"'{one.id}'" for one in learnt)
-    for fragment, rows in fragments(collection, ["id", *COLUMNS], f"id IN ({quoted})") if learnt else ():
+    where = ids_in([one.id for one in learnt])
+    for fragment, rows in fragments(collection, ["id", *COLUMNS], where) if learnt else ():
         order = pc.index_in(rows["id"], told["id"])
         _fill(collection, fragment, rows, told.take(order))
 

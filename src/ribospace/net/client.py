@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -114,12 +115,12 @@ class Client:
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=self._wait,
             sleep=self._throttle.sleep,
-            retry=tenacity.retry_if_exception_type(_Again),
+            retry=tenacity.retry_if_exception_type(Again),
             reraise=True,
         )
         try:
             return retrying(self._once, url, params, read)
-        except _Again as error:
+        except Again as error:
             times = f"{self._attempts} attempt{'s' if self._attempts > 1 else ''}"
             shown = httpx.URL(url, params=params) if params else url
             raise Unavailable(
@@ -130,22 +131,17 @@ class Client:
     def _once(self, url: str, params: Mapping[str, str | int] | None, read: Callable[[Any], T]) -> T:
         self._throttle.wait()
         try:
-            response, body = self._get(url, params)
+            with as_passing():
+                response, body = self._get(url, params)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise UserError(f"{url} is not an address: {error} Give one such as https://rnacentral.org.") from error
-        except httpx.TimeoutException as error:
-            raise _Again("no answer in time") from error
-        except httpx.ConnectError as error:
-            raise _Again("no connection") from error
-        except httpx.RequestError as error:
-            raise _Again(f"the answer broke off ({error})") from error
         self._refuse_status(response, body)
         try:
             return read(json.loads(body))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise _Again("the answer is not JSON or is cut off") from error
+            raise Again("the answer is not JSON or is cut off") from error
         except Broken as error:
-            raise _Again(str(error)) from error
+            raise Again(str(error)) from error
 
     def _get(self, url: str, params: Mapping[str, str | int] | None) -> tuple[httpx.Response, bytes]:
         """The whole body; a server that drips it must not hold the crawl for ever."""
@@ -161,7 +157,7 @@ class Client:
     def _refuse_status(self, response: httpx.Response, body: bytes) -> None:
         status = response.status_code
         if status in AGAIN:
-            raise _Again(f"HTTP {status}", self._retry_after(response))
+            raise Again(f"HTTP {status}", self._retry_after(response))
         if status in (404, 410):
             raise NotFound(f"{response.url} does not exist (HTTP {status}). Check the id and the address.")
         if status >= 400:
@@ -177,15 +173,30 @@ class Client:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        return max(self._back_off(state), error.after if isinstance(error, _Again) else 0.0)
+        return max(self._back_off(state), error.after if isinstance(error, Again) else 0.0)
 
 
-class _Again(Exception):
+class Again(Exception):
     """A failure that may pass; `after` is the least wait, s."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
         self.after = after
+
+
+@contextmanager
+def as_passing() -> Iterator[None]:
+    """Take failures of the way there for such as may pass; an address that is none does not."""
+    try:
+        yield
+    except httpx.UnsupportedProtocol:
+        raise
+    except httpx.TimeoutException as error:
+        raise Again("no answer in time") from error
+    except httpx.ConnectError as error:
+        raise Again("no connection") from error
+    except httpx.RequestError as error:
+        raise Again(f"the answer broke off ({error})") from error
 
 
 class _Throttle:

@@ -12,8 +12,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import httpx
 from ribospace.errors import Unavailable, UserError
 from ribospace.files import cannot_write, written_whole
 from ribospace.net.checksums import published_checksum
-from ribospace.net.client import AGAIN, AGENT, NotFound, retry_after
+from ribospace.net.client import AGAIN, AGENT, Again, NotFound, as_passing, retry_after
 from ribospace.progress import Progress, silent
 
 BLOCK = 1 << 20
@@ -43,14 +42,6 @@ class _Known:
     def validator(self) -> str:
         """What makes sure that a range is of the same file; a weak tag does not."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
-
-
-class _Again(Exception):
-    """A failure that may pass; `after` is the least wait, s."""
-
-    def __init__(self, reason: str, after: float = 0.0) -> None:
-        super().__init__(reason)
-        self.after = after
 
 
 def download(
@@ -148,9 +139,9 @@ class _Download:
         failed, had = 0, self._size()
         while True:
             try:
-                with _as_passing():
+                with as_passing():
                     return work()
-            except _Again as error:
+            except Again as error:
                 failed = 1 if self._size() > had else failed + 1
                 had = self._size()
                 if failed >= self.attempts:
@@ -179,7 +170,7 @@ class _Download:
                 return False
             if response.status_code == 416:
                 self.part.unlink(missing_ok=True)
-                raise _Again("the server has a shorter file than before")
+                raise Again("the server has a shorter file than before")
             _refuse(response)
             self._receive(response, known, had)
         return True
@@ -189,7 +180,7 @@ class _Download:
         if response.status_code == 206:
             if known is None or not _continues(response, known, had):
                 self.part.unlink(missing_ok=True)
-                raise _Again("the server gave another part than was asked for")
+                raise Again("the server gave another part than was asked for")
             said = known
         else:
             self.part.unlink(missing_ok=True)
@@ -205,10 +196,10 @@ class _Download:
             file.flush()
             os.fsync(file.fileno())
         if said.size is not None and done < said.size:
-            raise _Again(f"it ended after {done:,} of {said.size:,} bytes")
+            raise Again(f"it ended after {done:,} of {said.size:,} bytes")
         if said.size is not None and done > said.size:
             self.part.unlink()
-            raise _Again(f"more came than the {said.size:,} bytes that the server had said")
+            raise Again(f"more came than the {said.size:,} bytes that the server had said")
 
     def _require_room(self, needed: int) -> None:
         free = shutil.disk_usage(self.path.parent).free
@@ -242,7 +233,7 @@ class _Download:
         def ask() -> bool:
             response = self.http.get(url)
             if response.status_code in AGAIN:
-                raise _Again(f"HTTP {response.status_code}", retry_after(response.headers.get("retry-after")))
+                raise Again(f"HTTP {response.status_code}", retry_after(response.headers.get("retry-after")))
             if response.is_success:
                 found.append(response.text)
             return True
@@ -254,23 +245,10 @@ class _Download:
         return self.part.stat().st_size if self.part.exists() else 0
 
 
-@contextmanager
-def _as_passing() -> Iterator[None]:
-    """Failures of the way there may pass."""
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise _Again("no answer in time") from error
-    except httpx.ConnectError as error:
-        raise _Again("no connection") from error
-    except httpx.TransportError as error:
-        raise _Again(f"the answer broke off ({error})") from error
-
-
 def _refuse(response: httpx.Response) -> None:
     status = response.status_code
     if status in AGAIN:
-        raise _Again(f"HTTP {status}", retry_after(response.headers.get("retry-after")))
+        raise Again(f"HTTP {status}", retry_after(response.headers.get("retry-after")))
     if status in (404, 410):
         raise NotFound(f"{response.url} does not exist (HTTP {status}). Check the release and the address.")
     if status >= 400:

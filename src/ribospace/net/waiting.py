@@ -1,7 +1,7 @@
 """Waiting that Ctrl-C ends at once.
 
-With polars imported (2.1, as seen) a main thread that waits for a lock is not woken by a signal, and Python sees
-Ctrl-C only when the wait ends. So no wait is longer than a moment.
+Seen in `fetch` (Python 3.11, Linux): a main thread that waits for a future is not woken by SIGINT, and Python sees it
+only when the wait ends. Which library is the cause is not settled; so no wait is longer than a moment.
 """
 
 from __future__ import annotations
