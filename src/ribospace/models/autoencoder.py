@@ -1,4 +1,4 @@
-"""The vanilla autoencoder: an encoder reads a molecule, a decoder writes it again letter by letter."""
+"""The autoencoder family: encoder and, as far as the config says, decoder, letter head and classifier."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ribospace.alphabet import END, PAD, START, VOCABULARY_SIZE
-from ribospace.models.transformer import Cache, DecoderLayer, EncoderLayer, LayerCache
+from ribospace.models.embedding import TokenEmbedding
+from ribospace.models.transformer import (
+    ACTIVATIONS,
+    POSITIONS,
+    BlockConfig,
+    Cache,
+    DecoderLayer,
+    EncoderLayer,
+    LayerCache,
+    sinusoids,
+)
 
 #: How token embeddings become one vector a molecule.
 POOLINGS = ("mean", "first")
@@ -16,22 +27,38 @@ POOLINGS = ("mean", "first")
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Sizes of an autoencoder; the only place where they are stated.
+    """Sizes and parts of a model; the only place where they are stated.
 
     Attributes
     ----------
     width
         D, numbers in a token's embedding, and so in the molecule's.
     heads
-        Attention heads; `width / heads` must be an even whole number.
+        Attention heads; they divide the width, and with rotary positions each gets an even share.
     encoder_layers, decoder_layers
-        Blocks.
+        Blocks; without a decoder the model is encoder-only (BERT-like), or a classifier.
     feedforward
         Hidden width of the feed-forward layers.
     dropout
         Share of activations dropped in training.
     window
         Most nucleotides read at once, nt; longer molecules are cut into overlapping windows.
+    positions
+        "rotary" or "sinusoidal".
+    activation
+        "gelu", "relu" or "swiglu".
+    norm_first
+        LayerNorm before each part, or behind it as in the first transformer.
+    tied
+        Whether letters are read off with the embedding's own vectors.
+    nucleobase
+        Share of the nucleobase properties in a letter's embedding, 0 to 1.
+    letter_head
+        Whether the encoder alone also names every letter (BERT-like).
+    classes
+        Names of the types that a classifier tells apart; none: no classifier.
+    classify_from
+        Which vector of the molecule the classifier reads: "first" (START's) or "mean".
     """
 
     width: int = 64
@@ -41,30 +68,80 @@ class AutoencoderConfig:
     feedforward: int = 256
     dropout: float = 0.0
     window: int = 205
+    positions: str = "rotary"
+    activation: str = "gelu"
+    norm_first: bool = True
+    tied: bool = True
+    nucleobase: float = 0.0
+    letter_head: bool = False
+    classes: tuple[str, ...] = ()
+    classify_from: str = "first"
 
     def __post_init__(self) -> None:
-        if min(self.width, self.heads, self.encoder_layers, self.decoder_layers, self.feedforward, self.window) < 1:
-            raise ValueError("every size must be 1 or more")
-        if self.width % self.heads or self.width // self.heads % 2:
-            raise ValueError(f"width {self.width} over {self.heads} heads is not an even whole number")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} is not in [0, 1)")
+        if (
+            min(self.width, self.heads, self.encoder_layers, self.feedforward, self.window) < 1
+            or self.decoder_layers < 0
+        ):
+            raise ValueError("every size must be 1 or more, decoder_layers 0 or more")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
+        if self.positions == "rotary" and self.width // self.heads % 2:
+            raise ValueError(f"width {self.width} over {self.heads} heads is odd, rotary positions need an even share")
+        for name, known in (("positions", POSITIONS), ("activation", ACTIVATIONS), ("classify_from", POOLINGS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
+        if not 0 <= self.dropout < 1 or not 0 <= self.nucleobase <= 1:
+            raise ValueError(f"dropout {self.dropout} must be in [0, 1), nucleobase {self.nucleobase} in [0, 1]")
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("a class is named twice")
+        if not (self.decoder_layers or self.letter_head or self.classes):
+            raise ValueError(
+                "the model has neither decoder_layers nor letter_head nor classes: there is nothing to learn"
+            )
+
+    @property
+    def block(self) -> BlockConfig:
+        """What each block is made of."""
+        return BlockConfig(
+            self.width, self.heads, self.feedforward, self.dropout, self.positions == "rotary", self.activation, self.norm_first
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Logits of a model's parts; None for a part that it does not have or was not asked for.
+
+    Attributes
+    ----------
+    written
+        (B, L, vocabulary) of the next letter, from the decoder.
+    letters
+        (B, L, vocabulary) of each letter, from the encoder alone.
+    classes
+        (B, classes).
+    """
+
+    written: Tensor | None = None
+    letters: Tensor | None = None
+    classes: Tensor | None = None
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder with one embedding table, which also turns the decoder's output into logits.
+    """An encoder, and what reads its token embeddings.
 
     Parameters
     ----------
     config
-        Sizes.
+        Sizes and parts.
 
     Examples
     --------
-    >>> model = Autoencoder(AutoencoderConfig(width=8, heads=2, feedforward=16))
+    >>> model = Autoencoder(AutoencoderConfig(width=8, heads=2, feedforward=16, classes=("tRNA", "rRNA")))
     >>> tokens = torch.tensor([[START, 9, 8, END, PAD]])
-    >>> model(tokens, tokens).shape
-    torch.Size([1, 5, 22])
+    >>> outputs = model(tokens, tokens)
+    >>> outputs.written.shape, outputs.classes.shape
+    (torch.Size([1, 5, 22]), torch.Size([1, 2]))
     """
 
     center: Tensor  # (poolings, D) mean of the training set's pooled vectors
@@ -73,16 +150,19 @@ class Autoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
-        sizes = (config.width, config.heads, config.feedforward, config.dropout)
-        self.embedding = nn.Embedding(VOCABULARY_SIZE, config.width)
-        self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(config.encoder_layers))
+        self.embedding = TokenEmbedding(config.width, config.nucleobase)
+        self.encoder = nn.ModuleList(EncoderLayer(config.block) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(config.width)
-        self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(config.decoder_layers))
-        self.decoder_norm = nn.LayerNorm(config.width)
-        self.bias = nn.Parameter(torch.zeros(VOCABULARY_SIZE))
+        if config.decoder_layers:
+            self.decoder = nn.ModuleList(DecoderLayer(config.block) for _ in range(config.decoder_layers))
+            self.decoder_norm = nn.LayerNorm(config.width)
+            self.writer = LetterHead(config)
+        if config.letter_head:
+            self.speller = LetterHead(config)
+        if config.classes:
+            self.classifier = nn.Linear(config.width, len(config.classes))
         self.register_buffer("center", torch.zeros(len(POOLINGS), config.width))
         self.register_buffer("whitening", torch.eye(config.width).repeat(len(POOLINGS), 1, 1))
-        nn.init.normal_(self.embedding.weight, std=config.width**-0.5)
 
     def encode(self, tokens: Tensor) -> Tensor:
         """(B, L) token ids, START … END and PAD behind → (B, L, D) token embeddings; those at PAD mean nothing."""
@@ -103,8 +183,19 @@ class Autoencoder(nn.Module):
         vectors = pooled(self.encode(tokens), tokens, pooling)
         return (vectors - self.center[number]) @ self.whitening[number]
 
-    def _embed(self, tokens: Tensor) -> Tensor:
-        return self.embedding(tokens.int()) * self.config.width**0.5  # type: ignore[no-any-return]
+    def spell(self, encoded: Tensor) -> Tensor:
+        """(B, L, D) token embeddings → (B, L, vocabulary) logits of each letter."""
+        return self.speller(encoded, self.embedding.weight)  # type: ignore[no-any-return]
+
+    def classify(self, encoded: Tensor, tokens: Tensor) -> Tensor:
+        """(B, L, D) token embeddings of (B, L) ids → (B, classes) logits."""
+        return self.classifier(pooled(encoded, tokens, self.config.classify_from))  # type: ignore[no-any-return]
+
+    def _embed(self, tokens: Tensor, start: int = 0) -> Tensor:
+        x = self.embedding(tokens)
+        if self.config.positions == "sinusoidal":
+            x = x + sinusoids(start, tokens.shape[1], self.config.width, tokens.device)
+        return F.dropout(x, self.config.dropout, self.training)
 
     def decode(
         self, written: Tensor, memory: Tensor, mask: Tensor | None, cache: Cache | None = None, last: bool = False
@@ -132,17 +223,30 @@ class Autoencoder(nn.Module):
         if cache is not None and not cache.layers:
             cache.layers = [LayerCache() for _ in self.decoder]
         start = cache.length if cache is not None else 0
-        x = self._embed(written)
+        x = self._embed(written, start)
         for number, layer in enumerate(self.decoder):
             x = layer(x, memory, mask, cache.layers[number] if cache is not None else None, start)
         if cache is not None:
             cache.length += written.shape[1]
         x = self.decoder_norm(x[:, -1:] if last else x)
-        return nn.functional.linear(x, self.embedding.weight, self.bias)
+        return self.writer(x, self.embedding.weight)  # type: ignore[no-any-return]
 
-    def forward(self, tokens: Tensor, written: Tensor) -> Tensor:
-        """Teacher forcing: (B, L) input ids and (B, L) ids as written → (B, L, vocabulary) logits of the next id."""
-        return self.decode(written, self.encode(tokens), key_mask(tokens))
+    def forward(self, tokens: Tensor, written: Tensor) -> Outputs:
+        """All parts at once, the encoder read once.
+
+        Parameters
+        ----------
+        tokens
+            (B, L) ids for the encoder; in training some are spoiled.
+        written
+            (B, L) ids that the decoder sees, each position's answer being the next (teacher forcing).
+        """
+        encoded = self.encode(tokens)
+        return Outputs(
+            written=self.decode(written, encoded, key_mask(tokens)) if self.config.decoder_layers else None,
+            letters=self.spell(encoded) if self.config.letter_head else None,
+            classes=self.classify(encoded, tokens) if self.config.classes else None,
+        )
 
     @torch.inference_mode()
     def reconstruct(self, tokens: Tensor, *, cached: bool = True) -> Tensor:
@@ -180,6 +284,21 @@ class Autoencoder(nn.Module):
                 if not len(rows):
                     break
         return result[:, 1:]
+
+
+class LetterHead(nn.Module):
+    """Logits of letters: by the embedding's own vectors (tied), or by weights of its own."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(VOCABULARY_SIZE))
+        if not config.tied:
+            self.weight = nn.Parameter(torch.randn(VOCABULARY_SIZE, config.width) * config.width**-0.5)
+        self.tied = config.tied
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, L, D) → (B, L, vocabulary)."""
+        return F.linear(x, embedding if self.tied else self.weight, self.bias)
 
 
 def pooled(embedded: Tensor, tokens: Tensor, pooling: str) -> Tensor:

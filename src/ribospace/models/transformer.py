@@ -1,15 +1,63 @@
-"""Transformer blocks: pre-norm, rotary positions, fused attention, and a cache for decoding letter by letter.
+"""Transformer blocks, today's or the first ones, with fused attention and a cache for decoding letter by letter.
 
 Shapes: B molecules, L tokens, D width, H heads, E = D / H.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ribospace.models.feedforward import FeedForward
+
+POSITIONS = ("rotary", "sinusoidal")
+ACTIVATIONS = ("gelu", "relu", "swiglu")
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """What a block is made of.
+
+    Attributes
+    ----------
+    width, heads, feedforward
+        D, H and the hidden width of the feed-forward layers.
+    dropout
+        Share of the hidden feed-forward activations, and of what a block adds to its input, dropped in training.
+        Attention weights are not dropped: that would leave the fused attention, which costs more than all else.
+    rotary
+        Whether positions turn queries and keys; else they were added to the input.
+    activation
+        Of the feed-forward layers.
+    norm_first
+        LayerNorm before a part (Xiong et al. 2020, arXiv 2002.04745), or behind the sum as in the first transformer.
+    """
+
+    width: int
+    heads: int
+    feedforward: int
+    dropout: float = 0.0
+    rotary: bool = True
+    activation: str = "gelu"
+    norm_first: bool = True
+
+
+def sinusoids(start: int, length: int, width: int, device: torch.device | None = None) -> Tensor:
+    """(length, D) positions of Vaswani et al. 2017 (arXiv 1706.03762): sines in even columns, cosines in odd ones.
+
+    Examples
+    --------
+    >>> sinusoids(0, 2, 4)[0].tolist()
+    [0.0, 1.0, 0.0, 1.0]
+    """
+    position = torch.arange(start, start + length, device=device, dtype=torch.float32)[:, None]
+    even = torch.arange(0, width, 2, device=device, dtype=torch.float32)
+    angle = position * 10_000.0 ** (-even / width)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
 
 
 class Rotary(nn.Module):
@@ -70,13 +118,13 @@ class Cache:
 class Attention(nn.Module):
     """Multi-head attention of a sequence over itself or over a memory."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, config: BlockConfig) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        width, self.heads = config.width, config.heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.rotary = Rotary(width // heads)
+        self.rotary = Rotary(width // self.heads) if config.rotary else None
 
     def _split(self, x: Tensor) -> Tensor:
         B, L, D = x.shape
@@ -85,56 +133,63 @@ class Attention(nn.Module):
     def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
         """Keys, turned, and values of (B, L, D), each (B, H, L, E)."""
         key, value = self.key_value(x).chunk(2, dim=-1)
-        return self.rotary(self._split(key), start), self._split(value)
+        return self._turned(self._split(key), start), self._split(value)
+
+    def _turned(self, x: Tensor, start: int) -> Tensor:
+        return self.rotary(x, start) if self.rotary is not None else x
 
     def attend(
         self, x: Tensor, key: Tensor, value: Tensor, *, start: int = 0, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
         """Attend from (B, L, D) at position `start` to keys and values; `mask` is True where a key may be seen."""
-        query = self.rotary(self._split(self.query(x)), start)
-        dropout = self.dropout if self.training else 0.0
+        query = self._turned(self._split(self.query(x)), start)
         if query.device.type == "cpu":  # there fused attention in bf16 is ten times slower than in fp32
             with torch.autocast("cpu", enabled=False):
                 mixed = F.scaled_dot_product_attention(
-                    query.float(), key.float(), value.float(), attn_mask=mask, dropout_p=dropout, is_causal=causal
+                    query.float(), key.float(), value.float(), attn_mask=mask, is_causal=causal
                 ).to(query.dtype)
         else:
-            mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal
-            )
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
-class FeedForward(nn.Sequential):
-    """Two linear layers with GELU between them."""
+class Residual(nn.Module):
+    """Adds a part's answer to its input, with a LayerNorm before the part or behind the sum."""
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width), nn.Dropout(dropout))
+    def __init__(self, config: BlockConfig) -> None:
+        super().__init__()
+        self.norm, self.dropout, self.norm_first = nn.LayerNorm(config.width), config.dropout, config.norm_first
+
+    def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """(B, L, D) → (B, L, D)."""
+        answer = F.dropout(part(self.norm(x) if self.norm_first else x), self.dropout, self.training)
+        return x + answer if self.norm_first else self.norm(x + answer)  # type: ignore[no-any-return]
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each behind a LayerNorm and added to its input."""
+    """Self-attention and feed-forward."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, config: BlockConfig) -> None:
         super().__init__()
-        self.attention_norm, self.attention = nn.LayerNorm(width), Attention(width, heads, dropout)
-        self.feedforward_norm, self.feedforward = nn.LayerNorm(width), FeedForward(width, hidden, dropout)
+        self.attention, self.attention_sum = Attention(config), Residual(config)
+        self.feedforward = FeedForward(config.width, config.feedforward, config.dropout, config.activation)
+        self.feedforward_sum = Residual(config)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, L, D) → (B, L, D); `mask` (B, 1, 1, L) is True at tokens, False at padding."""
-        y = self.attention_norm(x)
-        x = x + self.attention.attend(y, *self.attention.project(y), mask=mask)
-        return x + self.feedforward(self.feedforward_norm(x))  # type: ignore[no-any-return]
+        x = self.attention_sum(x, lambda y: self.attention.attend(y, *self.attention.project(y), mask=mask))
+        return self.feedforward_sum(x, self.feedforward)  # type: ignore[no-any-return]
 
 
 class DecoderLayer(nn.Module):
     """Causal self-attention, attention over the encoder's memory, feed-forward."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, config: BlockConfig) -> None:
         super().__init__()
-        self.self_norm, self.self_attention = nn.LayerNorm(width), Attention(width, heads, dropout)
-        self.cross_norm, self.cross_attention = nn.LayerNorm(width), Attention(width, heads, dropout)
-        self.feedforward_norm, self.feedforward = nn.LayerNorm(width), FeedForward(width, hidden, dropout)
+        self.self_attention, self.self_sum = Attention(config), Residual(config)
+        self.cross_attention, self.cross_sum = Attention(config), Residual(config)
+        self.feedforward = FeedForward(config.width, config.feedforward, config.dropout, config.activation)
+        self.feedforward_sum = Residual(config)
 
     def forward(
         self, x: Tensor, memory: Tensor, mask: Tensor | None, cache: LayerCache | None = None, start: int = 0
@@ -143,17 +198,24 @@ class DecoderLayer(nn.Module):
 
         A padding mask for `x` is not needed: a token sees only those before it, and padding stands at the end.
         """
-        y = self.self_norm(x)
-        key, value = self.self_attention.project(y, start)
-        if cache is not None:
-            key, value = cache.extend(key, value)
-        causal = x.shape[1] > 1
-        x = x + self.self_attention.attend(y, key, value, start=start, causal=causal)
-        if cache is None or cache.memory_key is None or cache.memory_value is None:
-            memory_key, memory_value = self.cross_attention.project(memory)
+
+        def look_back(y: Tensor) -> Tensor:
+            key, value = self.self_attention.project(y, start)
             if cache is not None:
-                cache.memory_key, cache.memory_value = memory_key, memory_value
-        else:
-            memory_key, memory_value = cache.memory_key, cache.memory_value
-        x = x + self.cross_attention.attend(self.cross_norm(x), memory_key, memory_value, start=start, mask=mask)
-        return x + self.feedforward(self.feedforward_norm(x))  # type: ignore[no-any-return]
+                key, value = cache.extend(key, value)
+            return self.self_attention.attend(y, key, value, start=start, causal=y.shape[1] > 1)
+
+        def look_across(y: Tensor) -> Tensor:
+            return self.cross_attention.attend(y, *self._memory(memory, cache), start=start, mask=mask)
+
+        x = self.self_sum(x, look_back)
+        x = self.cross_sum(x, look_across)
+        return self.feedforward_sum(x, self.feedforward)  # type: ignore[no-any-return]
+
+    def _memory(self, memory: Tensor, cache: LayerCache | None) -> tuple[Tensor, Tensor]:
+        if cache is not None and cache.memory_key is not None and cache.memory_value is not None:
+            return cache.memory_key, cache.memory_value
+        key, value = self.cross_attention.project(memory)
+        if cache is not None:
+            cache.memory_key, cache.memory_value = key, value
+        return key, value
