@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribospace.alphabet import END, PAD, START, VOCABULARY_SIZE
+from ribospace.alphabet import PAD, VOCABULARY_SIZE
+from ribospace.models.decoding import beam_search, greedy
 from ribospace.models.embedding import TokenEmbedding
 from ribospace.models.transformer import (
     ACTIVATIONS,
@@ -103,9 +104,8 @@ class AutoencoderConfig:
     @property
     def block(self) -> BlockConfig:
         """What each block is made of."""
-        return BlockConfig(
-            self.width, self.heads, self.feedforward, self.dropout, self.positions == "rotary", self.activation, self.norm_first
-        )  # fmt: skip
+        sizes = (self.width, self.heads, self.feedforward, self.dropout)
+        return BlockConfig(*sizes, self.positions == "rotary", self.activation, self.norm_first)
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class Autoencoder(nn.Module):
 
     Examples
     --------
+    >>> from ribospace.alphabet import END, START
     >>> model = Autoencoder(AutoencoderConfig(width=8, heads=2, feedforward=16, classes=("tRNA", "rRNA")))
     >>> tokens = torch.tensor([[START, 9, 8, END, PAD]])
     >>> outputs = model(tokens, tokens)
@@ -249,13 +250,15 @@ class Autoencoder(nn.Module):
         )
 
     @torch.inference_mode()
-    def reconstruct(self, tokens: Tensor, *, cached: bool = True) -> Tensor:
-        """Write each molecule again, greedily and without seeing it: the likeliest letter, one after the other.
+    def reconstruct(self, tokens: Tensor, *, beams: int = 1, cached: bool = True) -> Tensor:
+        """Write each molecule again without seeing it.
 
         Parameters
         ----------
         tokens
             (B, L) ids with START, END and PAD.
+        beams
+            1: the likeliest letter, one after the other; more: beam search.
         cached
             Keep keys and values between letters (the same result, much faster).
 
@@ -264,26 +267,10 @@ class Autoencoder(nn.Module):
         Tensor
             (B, at most 2 L) ids behind START; what follows END is PAD.
         """
-        memory, mask = self.encode(tokens), key_mask(tokens)
-        B, limit = len(tokens), 2 * tokens.shape[1]
-        result = torch.full((B, limit + 1), PAD, dtype=torch.long, device=tokens.device)
-        result[:, 0] = START
-        rows = torch.arange(B, device=tokens.device)  # the molecules not finished yet
-        cache = Cache() if cached else None
-        for step in range(limit):
-            written = result[rows, step : step + 1] if cached else result[rows, : step + 1]
-            logits = self.decode(written, memory, mask, cache, last=True)[:, 0]
-            letter = logits.argmax(dim=-1)
-            result[rows, step + 1] = letter
-            going = letter != END
-            if not going.all():
-                rows, memory = rows[going], memory[going]
-                mask = mask[going] if mask is not None else None
-                for layer in cache.layers if cache is not None else ():
-                    layer.keep(going)
-                if not len(rows):
-                    break
-        return result[:, 1:]
+        memory, mask, limit = self.encode(tokens), key_mask(tokens), 2 * tokens.shape[1]
+        if beams > 1:
+            return beam_search(self, memory, mask, limit, beams, cached)
+        return greedy(self, memory, mask, limit, cached)
 
 
 class LetterHead(nn.Module):

@@ -99,9 +99,9 @@ class LayerCache:
         self.value = value if self.value is None else torch.cat([self.value, value], dim=2)
         return self.key, self.value
 
-    def keep(self, rows: Tensor) -> None:
-        """Keep only these molecules, as others are finished."""
-        for name in ("key", "value", "memory_key", "memory_value"):
+    def keep(self, rows: Tensor, memory: bool = True) -> None:
+        """Keep only these molecules (or put them in this order); of the memory too, or not."""
+        for name in ("key", "value", *(("memory_key", "memory_value") if memory else ())):
             tensor = getattr(self, name)
             if tensor is not None:
                 setattr(self, name, tensor[rows])
@@ -113,6 +113,11 @@ class Cache:
 
     layers: list[LayerCache] = field(default_factory=list)
     length: int = 0
+
+    def keep(self, rows: Tensor, memory: bool = True) -> None:
+        """See `LayerCache.keep`."""
+        for layer in self.layers:
+            layer.keep(rows, memory)
 
 
 class Attention(nn.Module):

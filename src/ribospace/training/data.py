@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
+import pyarrow as pa
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 from scipy import sparse
@@ -23,6 +23,53 @@ MOST_HELD_OUT = 1000
 
 
 @dataclass(frozen=True)
+class DataConfig:
+    """Which molecules are learned from, and which are held out to judge by.
+
+    Attributes
+    ----------
+    where
+        An SQL condition on the molecules; all by default.
+    split
+        A column that says "train", "validation" or "test", as `ribospace split` writes it; without one, molecules are
+        held out at random and those with a near copy in training are left out.
+    held_out
+        Share of the molecules held out, where there is no such column.
+    """
+
+    where: str = ""
+    split: str = ""
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out {self.held_out} is not in [0, 1)")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Windows of molecules, and the types of these.
+
+    Attributes
+    ----------
+    tokens
+        (m) windows.
+    labels
+        (m,) int64, the class of each window's molecule; -1 where it is not known.
+    """
+
+    tokens: Tokens
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Examples:
+        """Some of them."""
+        return Examples(self.tokens.take(rows), self.labels[rows])
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Windows to train on and windows held out.
 
@@ -34,24 +81,26 @@ class TrainingData:
         How many, from where, and how the split was made.
     """
 
-    training: Tokens
-    validation: Tokens
+    training: Examples
+    validation: Examples
     about: dict[str, str | int]
 
 
-def training_data(collection: Collection, where: str | None, window: int, held_out: float, seed: int) -> TrainingData:
+def training_data(
+    collection: Collection, config: DataConfig, window: int, seed: int, classes: Sequence[str] = ()
+) -> TrainingData:
     """Read the distinct sequences of a collection, cut the long ones into windows, hold some molecules out.
 
     Parameters
     ----------
-    collection, where
+    collection, config
         Molecules to take.
     window
         Most nucleotides at once, nt; longer molecules come as windows that overlap by a quarter.
-    held_out
-        Share of the molecules to judge by, before near copies are taken out of them; at most 1,000.
     seed
         Of the choice.
+    classes
+        Types that have a class number; molecules of others have none.
 
     Returns
     -------
@@ -60,29 +109,54 @@ def training_data(collection: Collection, where: str | None, window: int, held_o
     Raises
     ------
     UserError
-        If there are fewer than two distinct molecules.
+        If there are fewer than two distinct molecules to train on, or the split leaves none.
     """
-    sequences = collection.table(["sequence"], where)["sequence"].unique()
-    if len(sequences) < 2:
-        raise UserError(f"{collection.uri} gives {len(sequences)} distinct molecules to train on. Import more.")
-    tokens = tokenize(sequences)
+    table = distinct(collection, config)
+    if len(table) < 2:
+        raise UserError(f"{collection.uri} gives {len(table)} distinct molecules to train on. Import more.")
+    tokens = tokenize(table["sequence"])
     windows, molecule = cut_windows(tokens, window, window // 4)
-    held = hold_out(windows, molecule, held_out, seed)
-    training = np.flatnonzero(~np.isin(molecule, held.candidates))
-    validation = np.flatnonzero(np.isin(molecule, held.kept))
+    number = {name: place for place, name in enumerate(classes)}
+    labels = np.array([number.get(name, -1) for name in table["rna_type"].to_pylist()])
+    examples = Examples(windows, labels[molecule])
     about: dict[str, str | int] = {
         "collection": collection.uri,
-        "where": where or "",
+        "where": config.where,
         "distinct_molecules": len(tokens),
         "longer_than_window": int((tokens.lengths > window).sum()),
-        "training_molecules": len(tokens) - len(held.candidates),
-        "training_windows": len(training),
-        "validation_molecules": len(held.kept),
-        "validation_near_copies_left_out": len(held.candidates) - len(held.kept),
-        "split": f"molecules held out at random (seed {seed}); one that is {IDENTITY:.0%} identical to, or shares more "
-        f"than {NEAR_COPY:.0%} of its {WORD}-mers with, any window trained on is neither trained on nor judged by",
     }
-    return TrainingData(windows.take(training), windows.take(validation), about)
+    if config.split:
+        parts = np.array(table[config.split].to_pylist(), dtype=object)
+        kept = {name: np.flatnonzero(parts == name) for name in ("train", "validation")}
+        about["split"] = f"the column {config.split!r}: trained on train, validated on validation, test never seen"
+    else:
+        held = hold_out(windows, molecule, config.held_out, seed)
+        kept = {"train": np.setdiff1d(np.arange(len(tokens)), held.candidates), "validation": held.kept}
+        about["validation_near_copies_left_out"] = len(held.candidates) - len(held.kept)
+        about["split"] = (
+            f"molecules held out at random (seed {seed}); one that is {IDENTITY:.0%} identical to, or shares more "
+            f"than {NEAR_COPY:.0%} of its {WORD}-mers with, any window trained on is neither trained on nor judged by"
+        )
+    if not len(kept["train"]):
+        raise UserError(f"{collection.uri} has no molecule to train on: none says 'train' in {config.split!r}.")
+    rows = {name: np.flatnonzero(np.isin(molecule, which)) for name, which in kept.items()}
+    about |= {"training_molecules": len(kept["train"]), "training_windows": len(rows["train"])}
+    about["validation_molecules"] = len(kept["validation"])
+    return TrainingData(examples.take(rows["train"]), examples.take(rows["validation"]), about)
+
+
+def distinct(collection: Collection, config: DataConfig) -> pa.Table:
+    """The distinct sequences with the type (and split) of the first molecule that has each.
+
+    Raises
+    ------
+    UserError
+        If the column of the split does not exist.
+    """
+    names = ["sequence", "rna_type", *([config.split] if config.split else [])]
+    table = collection.table(names, config.where or None)
+    first = table.append_column("row", pa.array(np.arange(len(table)))).group_by("sequence").aggregate([("row", "min")])
+    return table.take(pa.array(np.sort(first["row_min"].to_numpy())))
 
 
 @dataclass(frozen=True)
@@ -157,7 +231,6 @@ def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
     return matrix
 
 
-def batches(tokens: Tokens, budget: int, generator: np.random.Generator | None = None) -> Iterator[torch.Tensor]:
-    """Padded batches of like length, (batch, longest + 2) int64 with START and END; random order with a generator."""
-    for rows in token_budget_batches(tokens.lengths + 2, budget, generator):
-        yield torch.from_numpy(tokens.padded(rows)).long()
+def step_batches(lengths: npt.NDArray[np.int64], budget: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
+    """Rows of each optimiser step of one epoch: of like length, in an order that seed and epoch alone decide."""
+    return token_budget_batches(lengths + 2, budget, np.random.default_rng([seed, epoch]))

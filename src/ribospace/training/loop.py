@@ -1,229 +1,269 @@
-"""The training loop: accelerate carries precision and devices, the rest is here to be read."""
+"""The training loop: accelerate carries precision, devices and processes, the rest is here to be read.
+
+Everything random in a step comes from the seed and the step's number: which molecules, which letters are masked, what
+is dropped out. So a training that is resumed, or spread over processes or pieces, takes the same steps.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from torch import nn
+from torch import Tensor, nn
 
-from ribospace.alphabet import Tokens, letters_of
-from ribospace.collection import Collection
-from ribospace.files import versions
-from ribospace.models import checkpoint
-from ribospace.models.autoencoder import POOLINGS, Autoencoder, AutoencoderConfig, pooled
-from ribospace.models.device import pick_device, use_bf16
+from ribospace.errors import UserError
+from ribospace.models.autoencoder import Autoencoder
 from ribospace.progress import Progress, silent
-from ribospace.training.data import TrainingData, batches, training_data
-from ribospace.training.metrics import character_error_rate
-from ribospace.training.objectives import masked, reconstruction_loss
+from ribospace.training.config import TrainConfig
+from ribospace.training.data import TrainingData, step_batches
+from ribospace.training.logs import Logs
+from ribospace.training.objectives import Batch, Weighting, loss_sums, spoil
+from ribospace.training.state import STATE, read_state, restore, write_state
+from ribospace.training.validation import validation_losses
+
+SAVE_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """How the weights move, and for how long.
+class Trainee(nn.Module):
+    """A model with the weighting of its losses, as one module, so that every parameter is seen by all processes."""
 
-    Attributes
-    ----------
-    steps
-        Optimiser steps; the learning rate warms up over the first `warmup` and falls to 0 along a cosine.
-    minutes
-        Stop (and say so) after this long, whatever is left; 0 for no bound.
-    learning_rate, weight_decay, clip
-        AdamW's, and the largest gradient norm.
-    warmup
-        Steps.
-    token_budget
-        Tokens in a batch, padding included.
-    mask
-        Share of the input's letters spoiled in training; never in validation.
-    label_smoothing
-        Share of the target spread over the vocabulary.
-    precision
-        "auto" (bf16 where the machine has it), "fp32" or "bf16".
-    """
+    def __init__(self, model: Autoencoder, weighting: Weighting) -> None:
+        super().__init__()
+        self.model, self.weighting = model, weighting
 
-    steps: int = 2000
-    minutes: float = 0.0
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    warmup: int = 50
-    token_budget: int = 8192
-    mask: float = 0.15
-    label_smoothing: float = 0.0
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not np.isfinite([self.learning_rate, self.weight_decay, self.clip, self.minutes]).all():
-            raise ValueError("learning_rate, weight_decay, clip and minutes must be finite")
-        if self.steps < 1 or self.token_budget < 1 or self.learning_rate <= 0 or self.warmup < 0:
-            raise ValueError("steps, token_budget and learning_rate must be above 0, warmup 0 or more")
-        if not 0 <= self.mask < 1 or not 0 <= self.label_smoothing < 1:
-            raise ValueError("mask and label_smoothing must be in [0, 1)")
+    def forward(self, batch: Batch, terms: Mapping[str, float], share: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a piece of a step, its sums divided by the terms of the whole step; and its parts."""
+        sums = loss_sums(self.model(batch.spoiled, batch.tokens), batch, self.weighting.objective)
+        means = {name: value / terms[name] for name, value in sums.items()}
+        return self.weighting(means, share), {name: value.detach() for name, value in means.items()}
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """All that a training needs beside its data; read from TOML with the sections [model] and [optimizer].
-
-    Attributes
-    ----------
-    name
-        What the model is called; the folder's name by default.
-    seed
-        Of the weights, the split, the order and the masks.
-    where
-        An SQL condition on the molecules; all by default.
-    held_out
-        Share of the molecules held out to judge by.
-    model, optimizer
-        Sizes, and how to train.
-    """
-
-    name: str = ""
-    seed: int = 0
-    where: str = ""
-    held_out: float = 0.1
-    model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed} is below 0")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out {self.held_out} is not in [0, 1)")
-
-
-def train_autoencoder(
-    collection: Collection, out: Path | str, config: TrainConfig, progress: Progress = silent
-) -> dict[str, Any]:
-    """Train an autoencoder on a collection and write it to a folder.
+class Trainer:
+    """Trains one model.
 
     Parameters
     ----------
-    collection
-        The molecules.
-    out
-        Folder of the model.
-    config
-        Sizes, optimiser, seed.
-    progress
-        Told of every step.
+    accelerator
+        Precision, device, processes.
+    model
+        With the parts that the objective needs.
+    data, config
+        What from, and how.
+    folder
+        Of the unfinished training and its logs; None: neither is kept.
+    save_seconds
+        The state is written at least so often, s.
 
-    Returns
-    -------
-    dict
-        The figures, which also stand in the model's config.json: losses, character error rate on the molecules
-        held out, molecules and tokens a second.
+    Attributes
+    ----------
+    step
+        Optimiser steps taken.
+    losses
+        The weighted loss of each.
+    best
+        The best weights by the molecules held out; empty before the first look.
     """
-    checkpoint.require_place(out)
-    device = pick_device()
-    bf16 = use_bf16(config.optimizer.precision, device)
-    data = training_data(collection, config.where or None, config.model.window, config.held_out, config.seed)
-    torch.manual_seed(config.seed)
-    AcceleratorState._reset_state(reset_partial_state=True)  # it keeps an earlier training's precision
-    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
-    model, figures = _fit(accelerator, Autoencoder(config.model), data, config, progress)
-    set_whitening(model, data.training, config.optimizer.token_budget)
-    if len(data.validation):
-        figures["validation_cer"] = reconstruction_error(model, data.validation, config.optimizer.token_budget)
-    figures["precision"] = "bf16" if bf16 else "fp32"
-    about = {
-        "training": dataclasses.asdict(config),
-        "data": data.about,
-        "figures": figures,
-        "versions": versions("torch", "accelerate"),
-    }
-    checkpoint.save(model, out, config.name or Path(out).name, about)
-    return {"data": data.about, "figures": figures}
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: Autoencoder,
+        data: TrainingData,
+        config: TrainConfig,
+        folder: Path | None = None,
+        save_seconds: float = SAVE_SECONDS,
+    ) -> None:
+        self.accelerator, self.data, self.config, self.save_seconds = accelerator, data, config, save_seconds
+        self.folder = folder if accelerator.is_main_process else None
+        settings = config.optimizer
+        self.trainee = Trainee(model, Weighting(config.objective))
+        parameters = self.trainee.parameters()
+        self._raw_optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
+        self.step, self.molecules, self.tokens_read, self.seconds = 0, 0, 0, 0.0
+        self.losses: list[float] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_loss, self.looks_since = float("inf"), 0
+        self.pieces, self.said = settings.accumulate, []
+        self._epoch, self._first, self._steps = 0, 0, []
+        if folder is not None:
+            self._resume(folder)
+        self.ready, self.optimizer = accelerator.prepare(self.trainee, self._raw_optimizer)
+        self.logs = Logs(self.folder / "logs" if self.folder else None, self.step)
+
+    @property
+    def model(self) -> Autoencoder:
+        """The model being trained."""
+        return self.trainee.model
+
+    # ---------------------------------------------------------------- the loop
+
+    def run(self, progress: Progress = silent) -> str:
+        """Take steps until the last, the time's end or the patience's; say why it stopped early, else nothing."""
+        settings, began, saved = self.config.optimizer, time.perf_counter() - self.seconds, time.perf_counter()
+        stopped = ""
+        try:
+            while self.step < settings.steps and not stopped:
+                self._take_step()
+                self.seconds = time.perf_counter() - began
+                progress(self.step, settings.steps, self._note())
+                if settings.evaluate_every and self.step % settings.evaluate_every == 0 and len(self.data.validation):
+                    self.look()
+                    if settings.patience and self.looks_since >= settings.patience:
+                        stopped = f"stopped at step {self.step:,}: {self.looks_since} looks brought nothing better"
+                if settings.minutes and self.seconds > 60 * settings.minutes:
+                    stopped = f"stopped after {settings.minutes:g} minutes at step {self.step:,} of {settings.steps:,}"
+                if time.perf_counter() - saved > self.save_seconds:
+                    self.save()
+                    saved = time.perf_counter()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        return stopped
+
+    def _take_step(self) -> None:
+        rows = self._rows_of(self.step)
+        whole = self._batch(rows)
+        rate = self.config.optimizer.rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, parts = self._backward(whole)
+        norm = self.accelerator.clip_grad_norm_(self.ready.parameters(), self.config.optimizer.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self.molecules, self.tokens_read = self.molecules + len(rows), self.tokens_read + whole.tokens.numel()
+        self.losses.append(loss)
+        if not np.isfinite(loss):
+            raise UserError(f"The loss is no number at step {self.step}. Lower optimizer.learning_rate.")
+        if self.logs.are_kept:
+            numbers = {f"loss/{name}": value for name, value in parts.items()}
+            learned = {f"weight/{name}": value for name, value in self.trainee.weighting.learned().items()}
+            self.logs.numbers({"loss": loss, **numbers, **learned, "rate": rate, "gradient": float(norm)}, self.step)
+
+    def _backward(self, whole: Batch) -> tuple[float, dict[str, float]]:
+        """Gradients of a whole step, in as many pieces as memory asks for."""
+        while True:
+            try:
+                return self._in_pieces(whole)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error) or self.pieces >= len(whole.tokens):
+                    raise
+            self.optimizer.zero_grad()
+            self.pieces *= 2
+            self.said.append(
+                f"Out of memory at step {self.step + 1:,}: a step is now taken in {self.pieces} pieces of about "
+                f"{self.config.optimizer.token_budget // self.pieces:,} tokens"
+            )
+
+    def _in_pieces(self, whole: Batch) -> tuple[float, dict[str, float]]:
+        world, rank, pieces = self.accelerator.num_processes, self.accelerator.process_index, self.pieces
+        terms = {name: max(count, 1) / world for name, count in whole.counts().items()}  # processes are averaged
+        total = torch.zeros((), device=self.accelerator.device)
+        parts: dict[str, Tensor] = {}
+        for number in range(pieces):
+            place = number * world + rank
+            empty = place >= len(whole.tokens)  # then its gradient must still be there, as zero
+            share = _rows(whole, slice(0, 1) if empty else slice(place, None, pieces * world))
+            torch.manual_seed(self._seed(self.step, place))
+            last = number == pieces - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.ready):
+                divisors = {name: float("inf") if empty else count for name, count in terms.items()}
+                loss, means = self.ready(share.to(self.accelerator.device), divisors, 1 / pieces)
+                self.accelerator.backward(loss)
+            total += loss.detach()
+            parts = {name: value + parts.get(name, 0.0) for name, value in means.items()}
+        if world > 1:
+            total = self.accelerator.reduce(total, "mean")
+            parts = {name: self.accelerator.reduce(value, "mean") for name, value in parts.items()}
+        return float(total), {name: float(value) for name, value in parts.items()}
+
+    # ---------------------------------------------------------------- what a step is made of
+
+    def _seed(self, *numbers: int) -> int:
+        """A seed that these numbers and the training's seed alone decide."""
+        return int(np.random.SeedSequence([self.config.seed, *numbers]).generate_state(1)[0])
+
+    def _rows_of(self, step: int) -> npt.NDArray[np.int64]:
+        while not self._steps or step >= self._first + len(self._steps):
+            if self._steps:
+                self._epoch, self._first = self._epoch + 1, self._first + len(self._steps)
+            lengths = self.data.training.tokens.lengths
+            self._steps = step_batches(lengths, self.config.optimizer.token_budget, self.config.seed, self._epoch)
+        return self._steps[step - self._first]
+
+    def _batch(self, rows: npt.NDArray[np.int64]) -> Batch:
+        tokens = torch.from_numpy(self.data.training.tokens.padded(rows)).long()
+        masks = torch.Generator().manual_seed(self._seed(self.step))
+        spoiled, chosen = spoil(tokens, self.config.objective.mask, masks)
+        return Batch(tokens, spoiled, chosen, torch.from_numpy(self.data.training.labels[rows]))
+
+    # ---------------------------------------------------------------- looks, and the state on disk
+
+    def look(self) -> dict[str, float]:
+        """Losses on the molecules held out, and whether they are the best so far."""
+        self.model.eval()
+        losses = validation_losses(self.model, self.data.validation, self.config.objective)
+        self.model.train()
+        loss = sum(self.config.objective.weights[name] * value for name, value in losses.items())
+        if loss < self.best_loss:
+            self.best_loss, self.looks_since = loss, 0
+            self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        else:
+            self.looks_since += 1
+        self.logs.numbers({f"validation/{name}": value for name, value in losses.items()}, self.step)
+        return losses
+
+    def _note(self) -> str:
+        left = self.seconds / self.step * (self.config.optimizer.steps - self.step)
+        if self.config.optimizer.minutes:
+            left = min(left, 60 * self.config.optimizer.minutes - self.seconds)
+        best = f", best held out {self.best_loss:.3f}" if self.best else ""
+        return f"loss {np.mean(self.losses[-20:]):.3f}{best}, about {max(left, 0) / 60:.1f} min left"
+
+    def save(self) -> None:
+        """Write the state, so that the same training goes on from here."""
+        if self.folder is not None:
+            kept = {name: getattr(self, name) for name in _KEPT}
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_state(
+                self.folder, self.trainee, self._raw_optimizer, self.best, {**kept, "config": self._fingerprint()}
+            )
+
+    def _resume(self, folder: Path) -> None:
+        found = read_state(folder)
+        if found is None:
+            return
+        tensors, said = found
+        if said["config"] != self._fingerprint():
+            raise UserError(
+                f"{folder / STATE} is an unfinished training with another config or other data. Finish it with the "
+                "command it was begun with, remove that folder, or choose another --out."
+            )
+        self.best = restore(tensors, self.trainee, self._raw_optimizer)
+        for name in _KEPT:
+            setattr(self, name, said[name])
+
+    def _fingerprint(self) -> str:
+        """What must be the same for a training to go on: all but how long it takes and in how many pieces."""
+        settings = dataclasses.replace(self.config.optimizer, minutes=0.0, accumulate=1, patience=0)
+        said = dataclasses.asdict(dataclasses.replace(self.config, optimizer=settings))
+        return json.dumps([said, self.data.about], default=str)
 
 
-def _fit(
-    accelerator: Accelerator, model: Autoencoder, data: TrainingData, config: TrainConfig, progress: Progress
-) -> tuple[Autoencoder, dict[str, Any]]:
-    settings = config.optimizer
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
-    ready, optimizer = accelerator.prepare(model, optimizer)
-    order = np.random.default_rng(config.seed)
-    masks = torch.Generator().manual_seed(config.seed)
-    losses: list[float] = []
-    step, molecules, tokens_read, began = 0, 0, 0, time.perf_counter()
-    stopped = ""
-    ready.train()
-    while step < settings.steps and not stopped:
-        for batch in batches(data.training, settings.token_budget, order):
-            spoiled = masked(batch, settings.mask, masks).to(accelerator.device)
-            batch = batch.to(accelerator.device)
-            loss = reconstruction_loss(ready(spoiled, batch), batch, settings.label_smoothing)
-            accelerator.backward(loss)
-            nn.utils.clip_grad_norm_(ready.parameters(), settings.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            step, molecules, tokens_read = step + 1, molecules + len(batch), tokens_read + batch.numel()
-            losses.append(loss.item())
-            progress(step, settings.steps, f"loss {np.mean(losses[-20:]):.3f}")
-            if settings.minutes and time.perf_counter() - began > 60 * settings.minutes:
-                stopped = f"stopped after {settings.minutes:g} minutes at step {step} of {settings.steps}"
-            if step == settings.steps or stopped:
-                break
-    seconds = time.perf_counter() - began
-    figures = {
-        "steps": step,
-        "first_loss": round(losses[0], 4),
-        "last_loss": round(float(np.mean(losses[-20:])), 4),
-        "epochs": round(molecules / len(data.training), 2),
-        "seconds": round(seconds, 1),
-        "molecules_per_second": round(molecules / seconds, 1),
-        "tokens_per_second": round(tokens_read / seconds),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "stopped": stopped,
-    }
-    return accelerator.unwrap_model(ready, keep_fp32_wrapper=False).eval(), figures
+_KEPT = ("step", "molecules", "tokens_read", "seconds", "losses", "best_loss", "looks_since", "pieces", "said")
 
 
-@torch.inference_mode()
-def set_whitening(model: Autoencoder, tokens: Tokens, budget: int = 8192, most: int = 20_000) -> None:
-    """Fit the model's center and whitening (ZCA) to the pooled vectors of the first 20,000 windows.
-
-    To the variances 1e-5 of the largest is added, so that directions without any signal are not blown up.
-    """
-    seen = [batch.to(model.center.device) for batch in batches(tokens.take(np.arange(min(most, len(tokens)))), budget)]
-    encoded = ((batch, model.encode(batch)) for batch in seen)
-    both = [[pooled(embedded, batch, one).double() for one in POOLINGS] for batch, embedded in encoded]
-    for number in range(len(POOLINGS)):
-        vectors = torch.cat([pair[number] for pair in both])
-        center = vectors.mean(dim=0)
-        covariance = (vectors - center).T @ (vectors - center) / len(vectors)
-        variance, direction = torch.linalg.eigh(covariance)
-        scale = (variance + 1e-5 * variance.max() + 1e-12).rsqrt()
-        model.center[number] = center
-        model.whitening[number] = direction * scale @ direction.T
+def _rows(batch: Batch, rows: slice) -> Batch:
+    return Batch(batch.tokens[rows], batch.spoiled[rows], batch.chosen[rows], batch.labels[rows])
 
 
-def _rate(step: int, settings: OptimizerConfig) -> float:
-    """Factor of the learning rate: up over the warm-up, then down a cosine."""
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
-    return 0.5 * (1 + float(np.cos(np.pi * min(done, 1.0))))
-
-
-def reconstruction_error(model: Autoencoder, tokens: Tokens, budget: int = 8192) -> float:
-    """Character error rate of greedy decoding, without masks and without seeing the answer."""
-    device = next(model.parameters()).device
-    written, true = [], []
-    for batch in batches(tokens, budget):
-        decoded = model.reconstruct(batch.to(device)).cpu().numpy()
-        written += [letters_of(row) for row in decoded]
-        true += [letters_of(row[1:]) for row in batch.numpy()]
-    return character_error_rate(written, true)
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)

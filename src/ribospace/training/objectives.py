@@ -154,9 +154,7 @@ def loss_sums(outputs: Outputs, batch: Batch, objective: ObjectiveConfig) -> dic
                 outputs.letters[where].float(), batch.tokens[where], label_smoothing=smoothing, reduction="sum"
             )
     if objective.classes and outputs.classes is not None:
-        sums["classes"] = F.cross_entropy(
-            outputs.classes.float(), batch.labels, ignore_index=NO_CLASS, reduction="sum"
-        )
+        sums["classes"] = F.cross_entropy(outputs.classes.float(), batch.labels, ignore_index=NO_CLASS, reduction="sum")
     return sums
 
 
@@ -179,8 +177,8 @@ class Weighting(nn.Module):
         elif objective.weighting == "uncertainty":
             self.spread = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in objective.used})
 
-    def forward(self, means: Mapping[str, Tensor]) -> Tensor:
-        """Means of the used losses → one number."""
+    def forward(self, means: Mapping[str, Tensor], share: float = 1.0) -> Tensor:
+        """Means of the used losses → one number; `share` of what stands beside them, where a step comes in pieces."""
         weights = self.objective.weights
         if self.objective.weighting == "alpha":
             alpha = self.alpha.clamp(*ALPHA)
@@ -188,7 +186,9 @@ class Weighting(nn.Module):
             scale = sum(weight for name, weight in weights.items() if name != "classes")
             return alpha * letters / scale + (1 - alpha) * means["classes"]
         if self.objective.weighting == "uncertainty":
-            parts = [weights[name] * (-self.spread[name]).exp() * means[name] + self.spread[name] for name in means]
+            parts = [
+                weights[name] * (-self.spread[name]).exp() * means[name] + share * self.spread[name] for name in means
+            ]
             return torch.stack(parts).sum()
         return torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
 

@@ -1,0 +1,93 @@
+"""Writing molecules letter by letter from what the encoder saw: greedily, or by beam search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ribospace.alphabet import END, PAD, START
+from ribospace.models.transformer import Cache
+
+if TYPE_CHECKING:
+    from ribospace.models.autoencoder import Autoencoder
+
+
+def greedy(model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, cached: bool = True) -> Tensor:
+    """Write the likeliest letter, one after the other; molecules that are finished cost nothing more.
+
+    Parameters
+    ----------
+    model, memory, mask
+        See `Autoencoder.decode`; (B, M, D) memory.
+    limit
+        Most letters.
+    cached
+        Keep keys and values between letters (the same result, much faster).
+
+    Returns
+    -------
+    Tensor
+        (B, limit) ids behind START; what follows END is PAD.
+    """
+    device = memory.device
+    result = torch.full((len(memory), limit + 1), PAD, dtype=torch.long, device=device)
+    result[:, 0] = START
+    rows = torch.arange(len(memory), device=device)  # the molecules not finished yet
+    cache = Cache() if cached else None
+    for step in range(limit):
+        written = result[rows, step : step + 1] if cached else result[rows, : step + 1]
+        letter = model.decode(written, memory, mask, cache, last=True)[:, 0].argmax(dim=-1)
+        result[rows, step + 1] = letter
+        going = letter != END
+        if not going.all():
+            rows, memory = rows[going], memory[going]
+            mask = mask[going] if mask is not None else None
+            if cache is not None:
+                cache.keep(going)
+            if not len(rows):
+                break
+    return result[:, 1:]
+
+
+def beam_search(
+    model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, beams: int, cached: bool = True
+) -> Tensor:
+    """Keep the `beams` likeliest beginnings of each molecule, and give the likeliest whole one.
+
+    Parameters
+    ----------
+    model, memory, mask, limit, cached
+        See `greedy`.
+    beams
+        K; with 1 this is greedy writing.
+
+    Returns
+    -------
+    Tensor
+        (B, at most limit) ids behind START; what follows END is PAD.
+    """
+    B, K, device = len(memory), beams, memory.device
+    memory = memory.repeat_interleave(K, dim=0)  # (B, M, D) → (B K, M, D)
+    mask = mask.repeat_interleave(K, dim=0) if mask is not None else None
+    result = torch.full((B * K, 1), START, dtype=torch.long, device=device)
+    scores = torch.full((B, K), float("-inf"), device=device)
+    scores[:, 0] = 0.0  # all beams begin alike: only one may branch
+    cache = Cache() if cached else None
+    first = torch.arange(B, device=device)[:, None] * K
+    for _ in range(limit):
+        done = (result[:, -1] == END) | (result[:, -1] == PAD)
+        if done.all():
+            break
+        logits = model.decode(result[:, -1:] if cached else result, memory, mask, cache, last=True)[:, 0]
+        chances = logits.float().log_softmax(dim=-1)
+        chances[done] = float("-inf")
+        chances[done, PAD] = 0.0
+        total = (scores.view(-1, 1) + chances).view(B, -1)  # (B, K vocabulary)
+        scores, best = total.topk(K, dim=-1)
+        parent = (first + best // logits.shape[-1]).flatten()
+        result = torch.cat([result[parent], (best % logits.shape[-1]).view(-1, 1)], dim=1)
+        if cache is not None:
+            cache.keep(parent, memory=False)  # beams of one molecule share its memory
+    return result.view(B, K, -1)[torch.arange(B, device=device), scores.argmax(dim=-1), 1:]

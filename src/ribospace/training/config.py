@@ -1,0 +1,120 @@
+"""All that a training needs beside its data, read from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ribospace.models.autoencoder import AutoencoderConfig
+from ribospace.training.data import DataConfig
+from ribospace.training.objectives import ObjectiveConfig
+
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights move, and for how long.
+
+    Attributes
+    ----------
+    steps
+        Optimiser steps.
+    minutes
+        Stop (and say so) after this long, whatever is left; 0 for no bound.
+    learning_rate, weight_decay, clip
+        AdamW's (with weight_decay 0 it is Adam), and the largest gradient norm.
+    schedule
+        "cosine", down to 0 at the last step, or "constant"; both after `warmup` steps of rising.
+    warmup
+        Steps.
+    token_budget
+        Tokens in a step, padding included.
+    accumulate
+        Pieces that each process takes its share of a step in; more need less memory, and give the same step.
+    evaluate_every
+        Steps between two looks at the molecules held out; 0: only at the end.
+    patience
+        Stop when so many looks in a row brought nothing better; 0: never.
+    precision
+        "auto" (bf16 where the machine has it), "fp32" or "bf16".
+    """
+
+    steps: int = 2000
+    minutes: float = 0.0
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    schedule: str = "cosine"
+    warmup: int = 50
+    token_budget: int = 8192
+    accumulate: int = 1
+    evaluate_every: int = 0
+    patience: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not np.isfinite([self.learning_rate, self.weight_decay, self.clip, self.minutes]).all():
+            raise ValueError("learning_rate, weight_decay, clip and minutes must be finite")
+        if min(self.steps, self.token_budget, self.accumulate) < 1 or self.learning_rate <= 0:
+            raise ValueError("steps, token_budget, accumulate and learning_rate must be above 0")
+        if min(self.warmup, self.evaluate_every, self.patience) < 0:
+            raise ValueError("warmup, evaluate_every and patience must be 0 or more")
+        if self.patience and not self.evaluate_every:
+            raise ValueError("patience counts looks at the molecules held out: set evaluate_every too")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule {self.schedule!r} is none of {', '.join(SCHEDULES)}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0.
+
+        Examples
+        --------
+        >>> settings = OptimizerConfig(steps=100, warmup=10, learning_rate=1.0)
+        >>> settings.rate(0), settings.rate(9), round(settings.rate(55), 3)
+        (0.1, 1.0, 0.5)
+        """
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return float(self.learning_rate * 0.5 * (1 + np.cos(np.pi * min(done, 1.0))))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What is trained, on what, and how; sections [data], [model], [objective] and [optimizer] of a TOML file.
+
+    Attributes
+    ----------
+    name
+        What the model is called; the folder's name by default.
+    seed
+        Of the weights, the split, the order and the masks.
+    data, model, objective, optimizer
+        See there.
+    """
+
+    name: str = ""
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed} is below 0")
+
+    def with_parts(self, classes: tuple[str, ...]) -> TrainConfig:
+        """The same with those parts of the model that the objective needs, and no others."""
+        model = dataclasses.replace(
+            self.model,
+            decoder_layers=self.model.decoder_layers if self.objective.written else 0,
+            letter_head=bool(self.objective.letters or self.objective.masked),
+            classes=(self.model.classes or classes) if self.objective.classes else (),
+        )
+        return dataclasses.replace(self, model=model)

@@ -1,0 +1,95 @@
+"""How a model does on molecules that it has not learned from, unmasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ribospace.alphabet import FIRST_LETTER, letters_of
+from ribospace.batching import token_budget_batches
+from ribospace.models.autoencoder import Autoencoder
+from ribospace.training.data import Examples
+from ribospace.training.objectives import Batch, ObjectiveConfig, loss_sums
+
+BUDGET = 16_384
+
+
+@dataclass
+class Judged:
+    """What a model makes of molecules, in their order.
+
+    Attributes
+    ----------
+    true, written
+        (n,) sequences, and as the decoder wrote them, or the encoder alone where there is no decoder; empty where the
+        model has neither.
+    labels
+        (n,) class numbers, -1 where not known.
+    probabilities
+        (n, classes) float32; None without a classifier.
+    """
+
+    true: list[str]
+    written: list[str]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32] | None = None
+
+
+@torch.inference_mode()
+def validation_losses(model: Autoencoder, examples: Examples, objective: ObjectiveConfig) -> dict[str, float]:
+    """Mean of each used loss that needs no mask, in nats; without smoothing."""
+    plain = ObjectiveConfig(objective.written, objective.letters or objective.masked, 0.0, objective.classes)
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for _, batch in batches_of(model, examples):
+        outputs = model(batch.spoiled, batch.tokens)
+        for name, value in loss_sums(outputs, batch, plain).items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+            counts[name] = counts.get(name, 0) + batch.counts()[name]
+    return {name: sums[name] / max(1, counts[name]) for name in sums}
+
+
+@torch.inference_mode()
+def judge(model: Autoencoder, examples: Examples, beams: int = 1) -> Judged:
+    """Write every molecule again without seeing it, and name its type."""
+    n = len(examples)
+    judged = Judged([""] * n, [""] * n if _writes(model) else [], examples.labels)
+    if model.config.classes:
+        judged.probabilities = np.zeros((n, len(model.config.classes)), dtype=np.float32)
+    for rows, batch in batches_of(model, examples):
+        encoded = model.encode(batch.tokens)
+        for row, ids in zip(rows, batch.tokens.cpu().numpy(), strict=True):
+            judged.true[row] = letters_of(ids[1:])
+        if _writes(model):
+            for row, ids in zip(rows, _written(model, batch.tokens, encoded, beams).cpu().numpy(), strict=True):
+                judged.written[row] = letters_of(ids)
+        if judged.probabilities is not None:
+            judged.probabilities[rows] = model.classify(encoded, batch.tokens).float().softmax(dim=-1).cpu().numpy()
+    return judged
+
+
+def batches_of(model: Autoencoder, examples: Examples) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
+    """Row numbers and unmasked batches, the longest molecules first, on the model's device."""
+    device = next(model.parameters()).device
+    for rows in token_budget_batches(examples.tokens.lengths + 2, BUDGET):
+        tokens = torch.from_numpy(examples.tokens.padded(rows)).long()
+        nothing = torch.zeros_like(tokens, dtype=torch.bool)
+        batch = Batch(tokens, tokens, nothing, torch.from_numpy(examples.labels[rows]))
+        yield rows, batch.to(device)
+
+
+def _writes(model: Autoencoder) -> bool:
+    return bool(model.config.decoder_layers or model.config.letter_head)
+
+
+def _written(model: Autoencoder, tokens: Tensor, encoded: Tensor, beams: int) -> Tensor:
+    """(B, L) ids behind START, up to END or PAD."""
+    if model.config.decoder_layers:
+        return model.reconstruct(tokens, beams=beams)
+    letters = model.spell(encoded).argmax(dim=-1)
+    return torch.where(tokens >= FIRST_LETTER, letters, tokens)[:, 1:]
