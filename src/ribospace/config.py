@@ -78,7 +78,9 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "the con
 
 
 def _checked(kind: Any, key: str, value: Any, where: str) -> Any:
-    allowed = typing.get_args(kind) or (kind,)
+    if typing.get_origin(kind) is tuple and isinstance(value, list):  # a tuple of any length, of one kind
+        return tuple(_checked(typing.get_args(kind)[0], key, one, where) for one in value)
+    allowed = (tuple,) if typing.get_origin(kind) is tuple else typing.get_args(kind) or (kind,)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) and bool not in allowed:

@@ -98,7 +98,7 @@ def load(folder: Path | str) -> Checkpoint:
     with torch.device("meta"):
         model = Autoencoder(config)
     if made_with is not None:
-        _require_same_config(folder, dataclasses.asdict(config), made_with)
+        _require_same_config(folder, json.loads(json.dumps(dataclasses.asdict(config))), made_with)
     _require_same_shapes(folder, {key: tuple(value.shape) for key, value in model.state_dict().items()}, tensors)
     model = Autoencoder(config)
     model.load_state_dict(tensors)
