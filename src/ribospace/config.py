@@ -114,6 +114,21 @@ def with_overrides(mapping: Mapping[str, Any], overrides: Iterable[str]) -> dict
     return result
 
 
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One mapping over another, section by section.
+
+    Examples
+    --------
+    >>> laid_over({"model": {"width": 64, "heads": 4}}, {"model": {"width": 32}, "seed": 1})
+    {'model': {'width': 32, 'heads': 4}, 'seed': 1}
+    """
+    result = _copied(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = laid_over(result[key], value) if both else value
+    return result
+
+
 def _copied(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in mapping.items()}
 

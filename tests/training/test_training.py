@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
@@ -14,18 +15,20 @@ from ribospace.config import from_mapping
 from ribospace.encoders import find_encoder
 from ribospace.errors import UserError
 from ribospace.models import checkpoint
-from ribospace.models.autoencoder import AutoencoderConfig
+from ribospace.models.autoencoder import AutoencoderConfig, Outputs
 from ribospace.models.device import has_bf16, use_bf16
 from ribospace.records import record_batch
-from ribospace.training.data import NEAR_COPY, WORD, _word_matrix, batches, hold_out, training_data
-from ribospace.training.loop import OptimizerConfig, TrainConfig, _rate, train_autoencoder
+from ribospace.training.config import OptimizerConfig, TrainConfig, read_preset
+from ribospace.training.data import NEAR_COPY, WORD, DataConfig, _word_matrix, hold_out, step_batches, training_data
 from ribospace.training.metrics import character_error_rate
-from ribospace.training.objectives import masked, reconstruction_loss
+from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, loss_sums, spoil
+from ribospace.training.train import train
 
 SMALL = {
-    "held_out": 0.2,
+    "data": {"held_out": 0.2},
     "model": {"width": 32, "heads": 2, "encoder_layers": 1, "feedforward": 64, "window": 30},
-    "optimizer": {"steps": 250, "token_budget": 1024, "precision": "fp32", "mask": 0.0, "warmup": 20},
+    "optimizer": {"steps": 250, "token_budget": 1024, "precision": "fp32", "warmup": 20},
+    "objective": {"mask": 0.0},
 }
 
 
@@ -40,7 +43,7 @@ def words(tmp_path):
 
 
 def test_autoencoder_learns_to_write_molecules_it_never_saw(words, tmp_path):
-    answer = train_autoencoder(words, tmp_path / "model", from_mapping(TrainConfig, SMALL))
+    answer = train(words, tmp_path / "model", from_mapping(TrainConfig, SMALL))
     figures = answer["figures"]
     assert answer["data"]["validation_molecules"] > 5
     assert figures["validation_cer"] < 0.2 < figures["first_loss"]
@@ -55,27 +58,27 @@ def test_autoencoder_learns_to_write_molecules_it_never_saw(words, tmp_path):
 
 
 def test_same_seed_same_weights(words, tmp_path):
-    settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 5, "mask": 0.15}}
+    settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 5}, "objective": {"mask": 0.15}}
     config = from_mapping(TrainConfig, settings)
     for name in ("one", "two"):
-        train_autoencoder(words, tmp_path / name, config)
+        train(words, tmp_path / name, config)
     one, two = (checkpoint.load(tmp_path / name).model.state_dict() for name in ("one", "two"))
     assert all(torch.equal(one[key], two[key]) for key in one)
-    train_autoencoder(words, tmp_path / "other", from_mapping(TrainConfig, settings | {"seed": 1}))
+    train(words, tmp_path / "other", from_mapping(TrainConfig, settings | {"seed": 1}))
     other = checkpoint.load(tmp_path / "other").model.state_dict()
-    assert not torch.equal(one["bias"], other["bias"])
+    assert not torch.equal(one["writer.bias"], other["writer.bias"])
 
 
 def test_minutes_stop_and_say_so(words, tmp_path):
     settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 10_000, "minutes": 0.0005}}
-    figures = train_autoencoder(words, tmp_path / "model", from_mapping(TrainConfig, settings))["figures"]
+    figures = train(words, tmp_path / "model", from_mapping(TrainConfig, settings))["figures"]
     assert figures["steps"] < 10_000
     assert "stopped after" in figures["stopped"]
 
 
 def test_bf16_trains_where_the_machine_has_it(words, tmp_path):
     settings = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 20, "precision": "bf16"}}
-    figures = train_autoencoder(words, tmp_path / "model", from_mapping(TrainConfig, settings))["figures"]
+    figures = train(words, tmp_path / "model", from_mapping(TrainConfig, settings))["figures"]
     assert figures["last_loss"] < figures["first_loss"]
     cpu = torch.device("cpu")
     assert use_bf16("auto", cpu) == has_bf16(cpu)
@@ -128,45 +131,125 @@ def test_short_molecules_are_words_of_their_own():
 
 
 def test_training_data_covers_everything_once(words):
-    data = training_data(words, None, 10, 0.2, 0)
+    data = training_data(words, DataConfig(held_out=0.2), 10, 0)
     assert data.about["distinct_molecules"] == 120
     held = int(data.about["validation_molecules"]) + int(data.about["validation_near_copies_left_out"])
     assert int(data.about["training_molecules"]) + held == 120
-    assert max(data.training.lengths) <= 10
-    assert not set(detokenize(data.training)) & set(detokenize(data.validation))
+    assert max(data.training.tokens.lengths) <= 10
+    assert not set(detokenize(data.training.tokens)) & set(detokenize(data.validation.tokens))
     with pytest.raises(UserError, match="distinct molecules"):
-        training_data(words, "id = 'w1'", 10, 0.2, 0)
+        training_data(words, DataConfig("id = 'w1'"), 10, 0)
 
 
-def test_batches_hold_every_window_once():
-    tokens = tokenize(["A" * n for n in range(1, 40)])
-    rows = [row for batch in batches(tokens, 64, np.random.default_rng(0)) for row in batch.tolist()]
-    assert sorted(len([one for one in row if one != PAD]) - 2 for row in rows) == list(range(1, 40))
+def test_a_split_column_is_kept_to(words, tmp_path):
+    store = Collection.create(tmp_path / "split")
+    batch = next(iter(words.read()))
+    parts = ["train"] * 80 + ["validation"] * 20 + ["test"] * 15 + [None] * 5
+    store.append([batch.append_column("split", pa.array(parts))])
+    data = training_data(store, DataConfig(split="split"), 30, 0)
+    sequences = batch.column("sequence").to_pylist()
+    assert set(detokenize(data.training.tokens)) == set(sequences[:80])
+    assert set(detokenize(data.validation.tokens)) == set(sequences[80:100])
+    with pytest.raises(UserError, match="column"):
+        training_data(store, DataConfig(split="spilt"), 30, 0)
+    with pytest.raises(UserError, match="train"):
+        training_data(store, DataConfig("split = 'test'", "split"), 30, 0)
 
 
-def test_padding_never_counts_in_the_loss():
+def test_steps_hold_every_window_once_in_an_order_of_their_own():
+    lengths = np.arange(1, 40)
+    steps = step_batches(lengths, 64, seed=0, epoch=0)
+    assert sorted(row for rows in steps for row in rows) == list(range(39))
+    again = step_batches(lengths, 64, seed=0, epoch=0)
+    assert all((a == b).all() for a, b in zip(steps, again, strict=True))
+    other = step_batches(lengths, 64, seed=0, epoch=1)
+    assert [rows.tolist() for rows in steps] != [rows.tolist() for rows in other]
+
+
+def batch_of(tokens, chosen=None, labels=None):
+    nothing = torch.zeros_like(tokens, dtype=torch.bool)
+    labels = torch.full((len(tokens),), -1) if labels is None else labels
+    return Batch(tokens, tokens, nothing if chosen is None else chosen, labels)
+
+
+TOKENS = torch.tensor([[START, 9, 8, END, PAD, PAD], [START, 7, 6, 9, 8, END]])
+
+
+def test_padding_never_counts_in_a_loss():
     logits = torch.randn(2, 6, 22)
-    tokens = torch.tensor([[START, 9, 8, END, PAD, PAD], [START, 7, 6, 9, 8, END]])
-    padded = reconstruction_loss(logits, tokens)
+    objective = ObjectiveConfig(written=1.0, letters=1.0)
+    batch = batch_of(TOKENS)
+    sums = loss_sums(Outputs(logits, logits), batch, objective)
     spoiled = logits.clone()
     spoiled[0, 3:] = 1e3 * torch.randn(3, 22)
-    torch.testing.assert_close(padded, reconstruction_loss(spoiled, tokens))
-    by_hand = torch.log_softmax(logits, -1)
-    letters = [by_hand[0, t, tokens[0, t + 1]] for t in range(3)] + [by_hand[1, t, tokens[1, t + 1]] for t in range(5)]
-    torch.testing.assert_close(padded, -torch.stack(letters).mean())
+    again = loss_sums(Outputs(spoiled, spoiled), batch, objective)
+    chances = torch.log_softmax(logits, -1)
+    written = [chances[0, t, TOKENS[0, t + 1]] for t in range(3)] + [chances[1, t, TOKENS[1, t + 1]] for t in range(5)]
+    letters = [chances[0, t, TOKENS[0, t]] for t in (1, 2)] + [chances[1, t, TOKENS[1, t]] for t in (1, 2, 3, 4)]
+    for found in (sums, again):
+        torch.testing.assert_close(found["written"], -torch.stack(written).sum())
+        torch.testing.assert_close(found["letters"], -torch.stack(letters).sum())
+    assert batch.counts() == {"written": 8, "letters": 6, "masked": 0, "classes": 0}
+
+
+def test_the_masked_loss_counts_chosen_letters_and_the_classes_only_known_ones():
+    logits, types = torch.randn(2, 6, 22), torch.randn(2, 3)
+    chosen = torch.zeros(2, 6, dtype=torch.bool)
+    chosen[1, 2] = True
+    batch = batch_of(TOKENS, chosen, torch.tensor([-1, 2]))
+    sums = loss_sums(Outputs(None, logits, types), batch, ObjectiveConfig(0.0, 0.0, 1.0, 1.0))
+    torch.testing.assert_close(sums["masked"], -torch.log_softmax(logits, -1)[1, 2, TOKENS[1, 2]])
+    torch.testing.assert_close(sums["classes"], -torch.log_softmax(types, -1)[1, 2])
+    assert batch.counts()["masked"] == batch.counts()["classes"] == 1
+
+
+def test_a_composite_is_the_sum_of_its_parts():
+    means = {"written": torch.tensor(1.5), "letters": torch.tensor(0.7), "classes": torch.tensor(2.0)}
+    objective = ObjectiveConfig(written=0.6, letters=0.3, classes=0.1)
+    assert float(Weighting(objective)(means)) == pytest.approx(0.6 * 1.5 + 0.3 * 0.7 + 0.1 * 2.0)
+    alpha = Weighting(ObjectiveConfig(written=0.9, classes=0.1, weighting="alpha"))
+    two = {name: means[name] for name in ("written", "classes")}
+    assert float(alpha(two)) == pytest.approx(0.9 * 1.5 + 0.1 * 2.0)
+    alpha.alpha.data.fill_(7.0)
+    assert alpha.learned() == pytest.approx({"letters": 0.9, "classes": 0.1})
+    spread = Weighting(ObjectiveConfig(written=1.0, classes=1.0, weighting="uncertainty"))
+    assert float(spread(two)) == pytest.approx(3.5)
+    spread.spread["classes"].data.fill_(1.0)
+    assert float(spread(two)) == pytest.approx(1.5 + 2.0 * np.exp(-1) + 1.0)
+
+
+@pytest.mark.parametrize("weighting", ["fixed", "uncertainty"])
+def test_pieces_of_a_step_make_the_whole_step(weighting):
+    objective = ObjectiveConfig(written=0.6, letters=0.4, weighting=weighting)
+    weigh = Weighting(objective)
+    if weighting == "uncertainty":
+        weigh.spread["letters"].data.fill_(0.5)
+    logits = torch.randn(2, 6, 22)
+    batch = batch_of(TOKENS)
+    terms = batch.counts()
+
+    def loss(rows, share):
+        part = Batch(*(one[rows] for one in (batch.tokens, batch.spoiled, batch.chosen, batch.labels)))
+        sums = loss_sums(Outputs(logits[rows], logits[rows]), part, objective)
+        return weigh({name: value / terms[name] for name, value in sums.items()}, share)
+
+    whole = loss(slice(None), 1.0)
+    torch.testing.assert_close(loss(slice(0, 1), 0.5) + loss(slice(1, 2), 0.5), whole)
 
 
 def test_masks_have_berts_proportions_and_spare_special_tokens():
     tokens = torch.full((200, 102), 9)
     tokens[:, 0], tokens[:, -2], tokens[:, -1] = START, END, PAD
-    spoiled = masked(tokens, 0.15, torch.Generator().manual_seed(0))
+    spoiled, chosen = spoil(tokens, 0.15, torch.Generator().manual_seed(0))
     letters = tokens == 9
-    assert torch.equal(spoiled[~letters], tokens[~letters])
+    assert torch.equal(spoiled[~chosen], tokens[~chosen])
+    assert not (chosen & ~letters).any()
+    assert chosen.sum() / letters.sum() == pytest.approx(0.15, abs=0.01)
     assert ((spoiled == MASK) & letters).sum() / letters.sum() == pytest.approx(0.12, abs=0.01)
     other = (spoiled != tokens) & (spoiled != MASK)
     assert other.sum() / letters.sum() == pytest.approx(0.015 * 3 / 4, abs=0.004)  # a random base is A itself in 1 of 4
-    assert torch.equal(spoiled, masked(tokens, 0.15, torch.Generator().manual_seed(0)))
-    assert torch.equal(masked(tokens, 0.0, torch.Generator().manual_seed(0)), tokens)
+    assert torch.equal(spoiled, spoil(tokens, 0.15, torch.Generator().manual_seed(0))[0])
+    assert torch.equal(spoil(tokens, 0.0, torch.Generator().manual_seed(0))[0], tokens)
 
 
 def test_character_error_rate_known_values():
@@ -176,19 +259,37 @@ def test_character_error_rate_known_values():
 
 def test_learning_rate_warms_up_and_falls_to_zero():
     settings = OptimizerConfig(steps=100, warmup=10)
-    rates = [_rate(step, settings) for step in range(101)]
+    rates = [settings.rate(step) / settings.learning_rate for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == rates[10] == 1
+    assert max(rates) == rates[9] == rates[10] == pytest.approx(1)
     assert rates[100] == pytest.approx(0)
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": {"steps": 0}}, {"held_out": 1.0}, {"optimizer": {"mask": -0.1}}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": {"steps": 0}},
+        {"data": {"held_out": 1.0}},
+        {"objective": {"mask": -0.1}},
+        {"objective": {"written": 0.0}},
+        {"objective": {"weighting": "alpha"}},
+        {"optimizer": {"patience": 3}},
+    ],
+)
 def test_impossible_settings_are_refused(settings):
-    with pytest.raises(UserError, match=r"must be|not in"):
+    with pytest.raises(UserError, match=r"must be|not in|above 0|set evaluate_every"):
         from_mapping(TrainConfig, settings)
 
 
 def test_defaults_are_what_the_docs_say():
     assert TrainConfig().model == AutoencoderConfig()
     assert TrainConfig().model.width == 64
+
+
+def test_every_preset_is_a_config():
+    assert from_mapping(TrainConfig, read_preset("default")) == TrainConfig()
+    talk = from_mapping(TrainConfig, read_preset("talk"))
+    assert (talk.model.feedforward, talk.model.positions, talk.objective.label_smoothing) == (2048, "sinusoidal", 0.1)
+    with pytest.raises(UserError, match="default"):
+        read_preset("defautl")

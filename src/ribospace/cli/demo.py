@@ -111,7 +111,8 @@ def _require_own(out: Path) -> None:
 def _trained(store: Collection, folder: Path, steps: int) -> dict[str, Any]:
     """Train, or take the model that an earlier demo trained in the same way on the same molecules."""
     from ribospace.models import checkpoint
-    from ribospace.training.loop import OptimizerConfig, TrainConfig, train_autoencoder
+    from ribospace.training.config import OptimizerConfig, TrainConfig
+    from ribospace.training.train import train
 
     config = TrainConfig(name="autoencoder", optimizer=OptimizerConfig(steps=steps, minutes=1.2, token_budget=4096))
     if checkpoint.is_model(folder):
@@ -122,7 +123,7 @@ def _trained(store: Collection, folder: Path, steps: int) -> dict[str, Any]:
         ):
             return {"data": about["data"], "figures": about["figures"]}
     with progress_bar("Training", "steps") as progress:
-        return train_autoencoder(store, folder, config, progress)
+        return train(store, folder, config, progress)
 
 
 def _draw(store: Collection, column: str, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,42 +27,95 @@ def _train() -> None:
     """Train a model."""
 
 
+Data = Annotated[str, typer.Option("--data", help="The collection to learn from.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the model.")]
+Preset = Annotated[
+    str, typer.Option(help="Where the config starts from: default, or talk (the first transformer, as in the talk).")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="A TOML file with the sections [data], [model], [objective] and [optimizer], over the preset."),
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value over the config, such as model.width=32.")]
+
+
 @train.command(short_help="Learn to write molecules again")
 def autoencoder(
-    data: Annotated[str, typer.Option("--data", help="The collection to learn from.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the model.")],
-    config: Annotated[Path | None, typer.Option(help="A TOML file with the sections [model] and [optimizer].")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value over the config, such as model.width=32.")
-    ] = None,
+    data: Data,
+    out: Out,
+    preset: Preset = "default",
+    config: Config = None,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Train an autoencoder: an encoder reads a molecule, a decoder writes it again letter by letter."""
-    from ribospace.config import from_mapping, read_toml, with_overrides
-    from ribospace.training.loop import TrainConfig, train_autoencoder
+    """Train an autoencoder: an encoder reads a molecule, a decoder writes it again letter by letter.
 
-    said = with_overrides(read_toml(config) if config else {}, settings or [])
-    chosen = from_mapping(TrainConfig, said, str(config) if config else "the settings")
+    The weights of [objective] choose what is learned: written (the decoder), letters (every letter by the encoder
+    alone, BERT-like), masked (masked letters), classes (the rna_type), or several. Interrupted or killed, the same
+    command goes on where it stopped.
+    """
+    _train_model(data, out, preset, config, settings, as_json, {})
+
+
+@train.command(short_help="Learn to tell types apart")
+def classifier(
+    data: Data,
+    out: Out,
+    preset: Preset = "default",
+    config: Config = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier: an encoder reads a molecule and names its rna_type.
+
+    As `train autoencoder`, with the loss `classes` in place of `written`.
+    """
+    _train_model(data, out, preset, config, settings, as_json, {"objective": {"written": 0.0, "classes": 1.0}})
+
+
+def _train_model(
+    data: str,
+    out: Path,
+    preset: str,
+    config: Path | None,
+    settings: list[str] | None,
+    as_json: bool,
+    task: dict[str, Any],
+) -> None:
+    from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
+    from ribospace.training.config import TrainConfig, read_preset
+    from ribospace.training.train import train as train_model
+
+    said = laid_over(laid_over(read_preset(preset), task), read_toml(config) if config else {})
+    chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), str(config) if config else "the settings")
     store = Collection.open(data)
     with progress_bar("Training", "steps") as progress:
-        answer = train_autoencoder(store, out, chosen, progress)
+        answer = train_model(store, out, chosen, progress)
     about, figures = answer["data"], answer["figures"]
-    error = figures.get("validation_cer")
-    judged = (
-        f"Character error rate {error:.2%} on {about['validation_molecules']:,} molecules held out, no near copy of a "
-        "training molecule among them"
-        if error is not None
-        else "No character error rate: no molecule could be held out that is not a near copy of a training molecule"
-    )
     say(
         as_json,
         {"model": str(out), **answer},
         f"Trained on {about['training_molecules']:,} molecules for {figures['steps']:,} steps in "
         f"{figures['seconds']:.0f} s ({figures['molecules_per_second']:,.0f} molecules/s, {figures['precision']})",
-        judged,
+        _judged(about, figures),
+        *figures["said"],
         *([figures["stopped"].capitalize()] if figures["stopped"] else []),
         f"Wrote the model to {out}",
     )
+
+
+def _judged(about: dict[str, Any], figures: dict[str, Any]) -> str:
+    parts = []
+    if "validation_cer" in figures:
+        parts.append(f"character error rate {figures['validation_cer']:.2%}")
+    if "validation_micro_f1" in figures:
+        parts.append(
+            f"F1 of the types {figures['validation_micro_f1']:.3f} micro, {figures['validation_macro_f1']:.3f} macro"
+        )
+    if not parts:
+        return "Not judged: no molecule is held out that is not a near copy of a training molecule"
+    count = about["validation_molecules"]
+    return f"{', '.join(parts).capitalize()} on {count:,} molecules held out ({about['split'].split(';')[0]})"
 
 
 def embed(

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
 
 import numpy as np
 
+from ribospace.config import read_toml
+from ribospace.errors import UserError, nearest
 from ribospace.models.autoencoder import AutoencoderConfig
 from ribospace.training.data import DataConfig
 from ribospace.training.objectives import ObjectiveConfig
 
 SCHEDULES = ("cosine", "constant")
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The settings of a preset that ships with the package.
+
+    Examples
+    --------
+    >>> read_preset("talk")["model"]["feedforward"]
+    2048
+    """
+    folder = resources.files("ribospace") / "data" / "presets"
+    known = sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+    if name not in known:
+        raise UserError(f"There is no preset {name!r}. {nearest(name, known)}")
+    with resources.as_file(folder / f"{name}.toml") as path:
+        return read_toml(path)
 
 
 @dataclass(frozen=True)

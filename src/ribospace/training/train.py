@@ -130,8 +130,8 @@ def _classes(collection: Collection, config: TrainConfig) -> tuple[str, ...]:
     names = sorted(pc.unique(types.drop_null()).to_pylist())
     if len(names) < 2:
         raise UserError(
-            f"There is nothing to tell apart: the molecules of {collection.uri} have {len(names)} rna_types. Import some "
-            "with an rna_type, or leave the loss `classes` out."
+            f"There is nothing to tell apart: the molecules of {collection.uri} have {len(names)} rna_types. Import "
+            "more, with an rna_type, or leave the loss `classes` out."
         )
     return tuple(names)
 
