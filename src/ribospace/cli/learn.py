@@ -107,7 +107,7 @@ def _train_model(
 def _judged(about: dict[str, Any], figures: dict[str, Any]) -> str:
     parts = []
     if "validation_cer" in figures:
-        parts.append(f"character error rate {figures['validation_cer']:.2%}")
+        parts.append(f"Character error rate {figures['validation_cer']:.2%}")
     if "validation_micro_f1" in figures:
         parts.append(
             f"F1 of the types {figures['validation_micro_f1']:.3f} micro, {figures['validation_macro_f1']:.3f} macro"
@@ -115,7 +115,7 @@ def _judged(about: dict[str, Any], figures: dict[str, Any]) -> str:
     if not parts:
         return "Not judged: no molecule is held out that is not a near copy of a training molecule"
     count = about["validation_molecules"]
-    return f"{', '.join(parts).capitalize()} on {count:,} molecules held out ({about['split'].split(';')[0]})"
+    return f"{', '.join(parts)} on {count:,} molecules held out ({about['split'].split(';')[0]})"
 
 
 def embed(

@@ -54,7 +54,7 @@ class FeedForward(nn.Module):
         weights = (self.first.weight, self.first.bias, self.second.weight, self.second.bias)
         with torch.autocast("cpu", enabled=False):
             flat = x.reshape(-1, x.shape[-1]).to(kind)
-            out = _ReLUFeedForward.apply(flat, *(one.to(kind) for one in weights), dropout)
+            out = _ReLUFeedForward.apply(flat, *(one.to(kind) for one in weights), dropout)  # type: ignore[no-untyped-call]
         return out.view(x.shape)  # type: ignore[no-any-return]
 
 

@@ -91,8 +91,10 @@ class Trainer:
         self.losses: list[float] = []
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.looks_since = float("inf"), 0
-        self.pieces, self.said = settings.accumulate, []
-        self._epoch, self._first, self._steps = 0, 0, []
+        self.pieces = settings.accumulate
+        self.said: list[str] = []
+        self._epoch, self._first = 0, 0
+        self._steps: list[npt.NDArray[np.int64]] = []
         if folder is not None:
             self._resume(folder)
         self.ready, self.optimizer = accelerator.prepare(self.trainee, self._raw_optimizer)
