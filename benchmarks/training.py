@@ -1,68 +1,64 @@
-"""Training steps of the default autoencoder in fp32 and bf16, beside batches padded to the longest, unsorted."""
+"""Training and writing again: the presets against the plain loop, paired in one run, and their share of the machine.
+
+Real molecules of 50 to 205 nt, 110 on average. The limit is the arithmetic of a step over the rate at which this machine
+multiplies large matrices.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 
-from benchmarks.embedding import _sequences
-from benchmarks.measure import measure
-from ribospace.alphabet import tokenize
-from ribospace.collection import Collection
+from benchmarks.measure import report
+from benchmarks.reference import BATCH, Reference, padded, train_step, write_again
+from ribospace.alphabet import Tokens, tokenize
 from ribospace.config import from_mapping
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
-from ribospace.records import record_batch
-from ribospace.training.loop import TrainConfig, reconstruction_error, train_autoencoder
-from ribospace.training.objectives import reconstruction_loss
+from ribospace.training.config import TrainConfig, read_preset
+from ribospace.training.data import Examples, TrainingData
+from ribospace.training.loop import Trainer
 
-STEPS = 20
+MOLECULES, MEAN = 4096, 110
+ROUNDS = 5
 
 
 def main() -> None:
-    folder = Path(tempfile.mkdtemp())
-    store = Collection.create(folder / "c")
-    sequences = _sequences(20_000)
-    store.append([record_batch([f"m{number}" for number in range(len(sequences))], sequences)])
-    molecules = 0
-    for precision in ("fp32", "bf16"):
-        settings = {"optimizer": {"steps": STEPS, "precision": precision}, "held_out": 0.0}
-        config = from_mapping(TrainConfig, settings)
-        figures = train_autoencoder(store, folder / precision, config)["figures"]
-        molecules = round(figures["molecules_per_second"] * figures["seconds"])
-        rates = [train_autoencoder(store, folder / precision, config)["figures"] for _ in range(3)]
-        _print(f"train, default sizes, 110 nt, {precision}", [one["molecules_per_second"] for one in rates])
-    tokens = tokenize(sequences)
-    count = 64 * (molecules // STEPS // 64 or 1)
-    measure("peer: batches of 64 padded to 206, fp32", count, lambda: _plain(tokens, count), runs=3)
-    model = Autoencoder(AutoencoderConfig()).eval()
-    few = tokens.take(np.arange(200))
-    measure(
-        "write 200 molecules again, greedy, cached (untrained)", 200, lambda: reconstruction_error(model, few), runs=3
-    )
+    tokens = _molecules()
+    rate = {"fp32": _matrix_rate(torch.float32), "bf16": _matrix_rate(torch.bfloat16)}
+    for width in (64, 160):
+        reference = Reference(width)
+        optimizer = torch.optim.Adam(reference.parameters(), 1e-4)
+        few = padded(torch.from_numpy(tokens.padded(np.arange(BATCH))).long())
+        sides: dict[str, tuple[int, Callable[[], object]]] = {
+            f"peer: the plain loop, width {width}": (BATCH, lambda: train_step(reference, optimizer, few))
+        }
+        for preset in ("talk", "default"):
+            trainer = _trainer(preset, width, tokens)
+            steps = 4
+            sides[f"preset {preset}, width {width}, {_precision(trainer)}"] = (0, lambda t=trainer, n=steps: _steps(t, n))
+        _paired(sides, rate, width)
+    _write_again(tokens)
 
 
-def _plain(tokens: object, count: int) -> None:
-    torch.manual_seed(0)
-    model = Autoencoder(AutoencoderConfig())
-    optimizer = torch.optim.AdamW(model.parameters())
-    for start in range(0, count, 64):
-        rows = tokens.padded(np.arange(start, start + 64))  # type: ignore[attr-defined]
-        batch = torch.nn.functional.pad(torch.from_numpy(rows).long(), (0, 206 - rows.shape[1]), value=3)
-        reconstruction_loss(model(batch, batch), batch).backward()
-        optimizer.step()
-        optimizer.zero_grad()
+def _molecules() -> Tokens:
+    """Molecules of 50 to 205 nt, 110 on average, with the letters and lengths of real ones where speed is concerned."""
+    generator = np.random.default_rng(0)
+    lengths = np.clip(generator.gamma(8.0, MEAN / 8.0, MOLECULES), 50, 205).astype(int)
+    return tokenize(["".join(generator.choice(list("ACGU"), length)) for length in lengths])
 
 
-def _print(what: str, rates: list[float]) -> None:
-    import json
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"what": what, "median": float(np.median(rates)), "runs": rates, "peak_mb": peak}), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def _trainer(preset: str, width: int, tokens: Tokens) -> Trainer:
+    config = from_mapping(TrainConfig, read_preset(preset))
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, width=width))
+    data = TrainingData(Examples(tokens, np.full(len(tokens), -1)), Examples(tokens.take(np.arange(1)), np.array([-1])), {})
+    trainer = Trainer(Accelerator(mixed_precision="bf16", cpu=True), Autoencoder(config.model), data, config)
+    trainer.model.train()
+    return trainer
