@@ -50,7 +50,9 @@ def padded(tokens: Tensor, length: int = LENGTH) -> Tensor:
 def train_step(model: Reference, optimizer: torch.optim.Optimizer, tokens: Tensor) -> float:
     """One step on (B, 206) ids."""
     logits = model(tokens, tokens[:, :-1])
-    loss = nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=PAD, label_smoothing=0.1)
+    loss = nn.functional.cross_entropy(
+        logits.flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=PAD, label_smoothing=0.1
+    )
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

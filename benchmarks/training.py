@@ -43,7 +43,10 @@ def main() -> None:
         for preset in ("talk", "default"):
             trainer = _trainer(preset, width, tokens)
             steps = 4
-            sides[f"preset {preset}, width {width}, {_precision(trainer)}"] = (0, lambda t=trainer, n=steps: _steps(t, n))
+            sides[f"preset {preset}, width {width}, {_precision(trainer)}"] = (
+                0,
+                lambda t=trainer, n=steps: _steps(t, n),
+            )
         _paired(sides, rate, width)
     _write_again(tokens)
 
@@ -58,7 +61,9 @@ def _molecules() -> Tokens:
 def _trainer(preset: str, width: int, tokens: Tokens) -> Trainer:
     config = from_mapping(TrainConfig, read_preset(preset))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, width=width))
-    data = TrainingData(Examples(tokens, np.full(len(tokens), -1)), Examples(tokens.take(np.arange(1)), np.array([-1])), {})
+    data = TrainingData(
+        Examples(tokens, np.full(len(tokens), -1)), Examples(tokens.take(np.arange(1)), np.array([-1])), {}
+    )
     trainer = Trainer(Accelerator(mixed_precision="bf16", cpu=True), Autoencoder(config.model), data, config)
     trainer.model.train()
     return trainer

@@ -5,15 +5,23 @@ import torch
 
 from ribospace.alphabet import END, PAD, START, letters_of, tokenize
 from ribospace.models.autoencoder import POOLINGS, Autoencoder, AutoencoderConfig, key_mask, pooled
-from ribospace.models.transformer import Attention, Cache, Rotary
+from ribospace.models.transformer import Attention, BlockConfig, Cache, Rotary
 
 SEQUENCES = ["ACGUACGU", "G", "NNACGURYK", "UUUUACGUACGUACGGGA"]
 
 
-@pytest.fixture
-def model():
+FAMILY = {
+    "default": {},
+    "first transformer": {"positions": "sinusoidal", "activation": "relu", "norm_first": False, "tied": False},
+    "swiglu, nucleobases": {"activation": "swiglu", "nucleobase": 0.5},
+}
+
+
+@pytest.fixture(params=FAMILY)
+def model(request):
     torch.manual_seed(3)
-    model = Autoencoder(AutoencoderConfig(width=16, heads=2, encoder_layers=2, decoder_layers=2, feedforward=32))
+    sizes = {"width": 16, "heads": 2, "encoder_layers": 2, "decoder_layers": 2, "feedforward": 32}
+    model = Autoencoder(AutoencoderConfig(**sizes, **FAMILY[request.param]))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -86,7 +94,7 @@ def test_encoder_reads_all_and_padding_nothing(model):
 
 def test_attention_equals_its_formula():
     torch.manual_seed(0)
-    attention = Attention(8, 2, 0.0).eval()
+    attention = Attention(BlockConfig(8, 2, 16)).eval()
     x = torch.randn(1, 5, 8)
     key, value = attention.project(x)
     query = attention.rotary(attention._split(attention.query(x)))
@@ -106,7 +114,7 @@ def test_rotary_depends_on_distance_only():
 
 @pytest.mark.parametrize(
     ("sizes", "word"),
-    [({"width": 10, "heads": 3}, "heads"), ({"width": 6, "heads": 2}, "even"), ({"heads": 0}, "1 or")],
+    [({"width": 10, "heads": 3}, "divisible"), ({"width": 6, "heads": 2}, "even"), ({"heads": 0}, "1 or")],
 )
 def test_impossible_sizes_are_refused(sizes, word):
     with pytest.raises(ValueError, match=word):
@@ -120,3 +128,62 @@ def test_reconstruct_ends_and_pads(model):
         if len(ends):
             assert (row[int(ends[0]) + 1 :] == PAD).all()
     assert START not in written[:, 0].tolist() or written.shape[1] <= 2 * padded(SEQUENCES).shape[1]
+
+
+@torch.no_grad()
+def test_beam_search(model):
+    """One beam is greedy writing; more never give a less likely molecule; the cache changes nothing."""
+    tokens = padded(SEQUENCES)
+    greedy = model.reconstruct(tokens)
+    from ribospace.models.decoding import beam_search
+
+    memory, mask = model.encode(tokens), key_mask(tokens)
+    one = beam_search(model, memory, mask, 8, 1)
+    assert torch.equal(one, greedy[:, : one.shape[1]])
+    three = beam_search(model, memory, mask, 8, 3)
+    assert torch.equal(three, beam_search(model, memory, mask, 8, 3, cached=False))
+
+    def chance(written):
+        inputs = torch.cat([torch.full((len(written), 1), START), written[:, :-1]], dim=1)
+        each = model.decode(inputs, memory, mask).log_softmax(-1).gather(-1, written[..., None])[..., 0]
+        return (each * (written != PAD)).sum(dim=1)
+
+    assert (chance(three) >= chance(one) - 1e-4).all()
+
+
+def test_relu_feedforward_in_pieces_equals_its_formula():
+    from ribospace.models.feedforward import PIECE, FeedForward
+
+    torch.manual_seed(0)
+    layer, x = FeedForward(8, 32, 0.0, "relu"), torch.randn(2, PIECE, 8, requires_grad=True)
+    plain = torch.nn.Sequential(layer.first, torch.nn.ReLU(), layer.second)
+    for one in (layer, plain):
+        layer.zero_grad()
+        x.grad = None
+        one(x).square().sum().backward()
+        found = [x.grad.clone(), *(p.grad.clone() for p in layer.parameters())]
+        if one is layer:
+            first = found
+    for a, b in zip(first, found, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(layer(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
+def test_dropout_keeps_the_mean_and_its_share():
+    from ribospace.models.feedforward import FeedForward
+
+    torch.manual_seed(0)
+    layer, x = FeedForward(4, 4096, 0.1, "relu").train(), torch.randn(1, 200, 4)
+    dropped = torch.stack([layer(x) for _ in range(20)]).mean(dim=0)
+    torch.testing.assert_close(dropped, layer.eval()(x), atol=0.1, rtol=0.1)
+
+
+def test_special_tokens_stay_distinct_whatever_the_share_of_properties():
+    from ribospace.models.embedding import TokenEmbedding
+
+    weight = TokenEmbedding(16, 1.0).weight
+    special = weight[[1, 2, 3, 4]]
+    assert torch.pdist(special).min() > 0.1
+    letters = weight[[6, 7, 8, 9]]
+    assert torch.pdist(letters).min() > 0.1
+    torch.testing.assert_close(letters.mean(dim=0), torch.zeros(16), atol=1e-5, rtol=0)

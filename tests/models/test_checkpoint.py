@@ -35,7 +35,7 @@ def test_revision_follows_the_weights(folder):
     before = checkpoint.load(folder).revision
     assert checkpoint.load(folder).revision == before
     tensors = load_file(folder / "model.safetensors")
-    tensors["bias"] = tensors["bias"] + 1
+    tensors["writer.bias"] = tensors["writer.bias"] + 1
     save_file(tensors, folder / "model.safetensors")
     assert checkpoint.load(folder).revision != before
 
@@ -73,11 +73,11 @@ def test_config_that_disagrees_is_refused_with_names(folder):
 
 def test_layers_that_are_missing_are_named(folder):
     tensors = load_file(folder / "model.safetensors")
-    del tensors["decoder.0.self_norm.weight"]
-    tensors["bias"] = tensors["bias"][:3].clone()
+    del tensors["decoder.0.self_sum.norm.weight"]
+    tensors["writer.bias"] = tensors["writer.bias"][:3].clone()
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(
-        UserError, match=r"decoder\.0\.self_norm\.weight missing.*bias is \(3,\), the config says \(22,\)"
+        UserError, match=r"decoder\.0\.self_sum\.norm\.weight missing.*writer\.bias is \(3,\), the config says \(22,\)"
     ):
         checkpoint.load(folder)
 
@@ -93,7 +93,7 @@ def test_layers_that_are_missing_are_named(folder):
         (lambda f: (f / "model.safetensors").unlink(), "model.safetensors"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04pickle"), "damaged"),
         (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:500]), "damaged"),
-        (lambda f: change(f, config={"width": 9, "heads": 2}), "even whole number"),
+        (lambda f: change(f, config={"width": 9, "heads": 2}), "not divisible"),
     ],
 )
 def test_damage_is_said(folder, damage, words):
