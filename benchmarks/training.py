@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from benchmarks.measure import report
+from benchmarks.measure import machine
 from benchmarks.reference import BATCH, Reference, padded, train_step, write_again
 from ribospace.alphabet import Tokens, tokenize
 from ribospace.config import from_mapping

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from ribospace.alphabet import Tokens, offsets_of
 
+GROUP = 100  # batches; the more, the less padding, and the more alike in length are molecules of one batch
+
 
 def token_budget_batches(
     lengths: npt.NDArray[np.int64], budget: int, generator: np.random.Generator | None = None
@@ -20,8 +22,8 @@ def token_budget_batches(
     budget
         Most tokens in a padded batch; a longer molecule is a batch of its own.
     generator
-        With it, the batches come in random order and molecules of about the same length are mixed anew; without,
-        longest first.
+        With it, the order is random: molecules are dealt to groups of about a hundred batches, of like length within a
+        group; without, longest first.
 
     Returns
     -------
@@ -33,18 +35,23 @@ def token_budget_batches(
     >>> token_budget_batches(np.array([3, 9, 4]), 8)
     [array([1]), array([2, 0])]
     """
-    blurred = lengths if generator is None else lengths * generator.uniform(0.9, 1.1, len(lengths))
-    order = np.argsort(-blurred, kind="stable")
-    ordered = lengths[order]
+    if generator is None:
+        return _filled(np.argsort(-lengths, kind="stable"), lengths, budget)
+    order = generator.permutation(len(lengths))
+    groups = np.array_split(order, max(1, round(int(lengths.sum()) / (budget * GROUP))))
+    batches = [batch for rows in groups for batch in _filled(rows[np.argsort(-lengths[rows])], lengths, budget)]
+    return [batches[number] for number in generator.permutation(len(batches))]
+
+
+def _filled(
+    order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], budget: int
+) -> list[npt.NDArray[np.int64]]:
+    """Batches of rows in this order, the longest first, as large as the budget allows."""
     batches, start = [], 0
     while start < len(order):
-        rows = max(1, budget // max(1, int(ordered[start])))
-        if generator is not None:  # the first is not always the longest
-            rows = max(1, budget // max(1, int(ordered[start : start + rows].max())))
+        rows = max(1, budget // max(1, int(lengths[order[start]])))
         batches.append(order[start : start + rows])
         start += rows
-    if generator is not None:
-        batches = [batches[number] for number in generator.permutation(len(batches))]
     return batches
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ribospace.alphabet import PAD, VOCABULARY_SIZE
 from ribospace.models.decoding import beam_search, greedy
+from ribospace.models.dropout import dropout
 from ribospace.models.embedding import TokenEmbedding
 from ribospace.models.transformer import (
     ACTIVATIONS,
@@ -196,7 +197,7 @@ class Autoencoder(nn.Module):
         x = self.embedding(tokens)
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(start, tokens.shape[1], self.config.width, tokens.device)
-        return F.dropout(x, self.config.dropout, self.training)
+        return dropout(x, self.config.dropout, self.training)
 
     def decode(
         self, written: Tensor, memory: Tensor, mask: Tensor | None, cache: Cache | None = None, last: bool = False

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ribospace.models.dropout import dropout
 from ribospace.models.feedforward import FeedForward
 
 POSITIONS = ("rotary", "sinusoidal")
@@ -167,7 +168,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         """(B, L, D) → (B, L, D)."""
-        answer = F.dropout(part(self.norm(x) if self.norm_first else x), self.dropout, self.training)
+        answer = dropout(part(self.norm(x) if self.norm_first else x), self.dropout, self.training)
         return x + answer if self.norm_first else self.norm(x + answer)  # type: ignore[no-any-return]
 
 
