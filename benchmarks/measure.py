@@ -22,8 +22,14 @@ def measure(what: str, count: int, work: Callable[[], object], runs: int = 5, wa
         work()
         if run >= warm_up:
             rates.append(count / (time.perf_counter() - began))
+    report(what, rates)
+
+
+def report(what: str, rates: list[float], note: str = "") -> None:
+    """Print rates a second as one JSON line, with the process's peak memory so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"what": what, "median": median(rates), "runs": rates, "peak_mb": peak}), flush=True)
+    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak, "note": note}
+    print(json.dumps(line), flush=True)
 
 
 def machine() -> str:

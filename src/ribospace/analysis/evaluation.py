@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,13 @@ from ribospace.errors import UserError
 
 
 @dataclass(frozen=True)
-class NeighbourAccuracy:
-    """Leave-one-out accuracy of the label by its nearest neighbours.
+class LabelAccuracy:
+    """How many molecules' labels are told from the vectors of others.
 
     Attributes
     ----------
     accuracy
-        Share of molecules whose label their neighbours give, over all molecules.
+        Share of molecules whose label is told rightly, over all molecules.
     mean_over_labels
         The same for each label, averaged over labels, so that the large ones do not hide the small.
     chance
@@ -41,7 +42,7 @@ def neighbour_accuracy(
     labels: Sequence[str],
     k: int = 3,
     excluded: npt.NDArray[np.bool_] | None = None,
-) -> NeighbourAccuracy:
+) -> LabelAccuracy:
     """Name each molecule's label by its k nearest others (cosine); a tie goes to the nearest among the tied.
 
     Parameters
@@ -58,7 +59,7 @@ def neighbour_accuracy(
 
     Returns
     -------
-    NeighbourAccuracy
+    LabelAccuracy
 
     Raises
     ------
@@ -86,9 +87,7 @@ def neighbour_accuracy(
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
         there = np.isfinite(np.take_along_axis(similarity, nearest, axis=1))
         right[rows] = _vote(label[nearest], there, len(names)) == label[rows]
-    share = np.bincount(label) / len(label)
-    by_label = np.bincount(label, weights=right) / np.bincount(label)
-    return NeighbourAccuracy(float(right.mean()), float(by_label.mean()), float(share.max()), len(label), len(names))
+    return _accuracy(right, label, len(names))
 
 
 def _vote(votes: npt.NDArray[np.intp], there: npt.NDArray[np.bool_], labels: int) -> npt.NDArray[np.intp]:
@@ -118,3 +117,88 @@ def near_copies(sequences: Sequence[str], identity: float = 0.8) -> npt.NDArray[
     similarity = Levenshtein.normalized_similarity
     similar = cdist(sequences, sequences, scorer=similarity, score_cutoff=identity - 0.01, workers=-1)
     return np.asarray(similar >= identity)
+
+
+def linear_probe(
+    vectors: npt.NDArray[np.float32],
+    labels: Sequence[str],
+    groups: Sequence[str] | None = None,
+    folds: int = 5,
+    seed: int = 0,
+) -> LabelAccuracy:
+    """Accuracy of a logistic regression on standardised vectors, cross-validated; near copies stay in one fold.
+
+    Parameters
+    ----------
+    vectors
+        (n, width) float32.
+    labels
+        (n,) such as rna_type.
+    groups
+        (n,) such as the cluster: molecules of one group are all learned from or all judged; each its own by default.
+    folds
+        Of the cross-validation.
+    seed
+        Of the folds.
+
+    Returns
+    -------
+    LabelAccuracy
+        Over all molecules, each named by the regression that has not seen it.
+
+    Raises
+    ------
+    UserError
+        For fewer molecules than folds, or one label only.
+
+    Examples
+    --------
+    >>> vectors = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    >>> linear_probe(vectors, np.where(vectors[:, 0] > 0, "a", "b")).accuracy > 0.8
+    True
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    names, label = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    if len(vectors) < folds or len(names) < 2:
+        raise UserError(f"A probe of {folds} folds needs as many molecules and two labels; here are {len(vectors)}.")
+    group = np.arange(len(label)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    told = np.full(len(label), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # labels rarer than the folds
+        cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(vectors, label, group)
+        for learned, judged in cut:
+            if len(np.unique(label[learned])) > 1:
+                probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+                told[judged] = probe.fit(vectors[learned], label[learned]).predict(vectors[judged])
+    return _accuracy(told == label, label, len(names))
+
+
+def silhouette(vectors: npt.NDArray[np.float32], labels: Sequence[str]) -> float:
+    """Mean silhouette of the labels as clusters, by cosine distance, -1 to 1 (Rousseeuw 1987).
+
+    Parameters
+    ----------
+    vectors
+        (n, width) float32.
+    labels
+        (n,) two different ones at least.
+
+    Examples
+    --------
+    >>> vectors = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+    >>> round(silhouette(vectors, ["a", "a", "b", "b"]), 2)
+    0.99
+    """
+    from sklearn.metrics import silhouette_score
+
+    return float(silhouette_score(vectors, np.asarray(labels, dtype=str), metric="cosine"))
+
+
+def _accuracy(right: npt.NDArray[np.bool_], label: npt.NDArray[np.intp], labels: int) -> LabelAccuracy:
+    share = np.bincount(label) / len(label)
+    by_label = np.bincount(label, weights=right) / np.bincount(label)
+    return LabelAccuracy(float(right.mean()), float(by_label.mean()), float(share.max()), len(label), labels)

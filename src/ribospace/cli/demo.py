@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import typer
 
-from ribospace.analysis.evaluation import NeighbourAccuracy, near_copies, neighbour_accuracy
+from ribospace.analysis.evaluation import LabelAccuracy, near_copies, neighbour_accuracy
 from ribospace.cli.explore import project, write_map
 from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection import Collection
@@ -40,7 +40,7 @@ class _Seen:
 
     seconds: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
-    accuracy: dict[str, tuple[NeighbourAccuracy, NeighbourAccuracy]] = field(default_factory=dict)
+    accuracy: dict[str, tuple[LabelAccuracy, LabelAccuracy]] = field(default_factory=dict)
     sample_types: list[str] = field(default_factory=list)
     near_copies: int = 0
     query: dict[str, Any] = field(default_factory=dict)
@@ -208,7 +208,7 @@ def _report(store: Collection, columns: list[str], seen: _Seen, total: float) ->
     )
 
 
-def _shares(both: tuple[NeighbourAccuracy, NeighbourAccuracy]) -> list[str]:
+def _shares(both: tuple[LabelAccuracy, LabelAccuracy]) -> list[str]:
     return [f"{share:.1%}" for one in both for share in (one.accuracy, one.mean_over_labels)]
 
 

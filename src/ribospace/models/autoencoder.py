@@ -47,6 +47,8 @@ class AutoencoderConfig:
         Most nucleotides read at once, nt; longer molecules are cut into overlapping windows.
     positions
         "rotary" or "sinusoidal".
+    rotary_base
+        Of the rotary frequencies, see `Rotary`.
     activation
         "gelu", "relu" or "swiglu".
     norm_first
@@ -71,6 +73,7 @@ class AutoencoderConfig:
     dropout: float = 0.0
     window: int = 205
     positions: str = "rotary"
+    rotary_base: float = 10_000.0
     activation: str = "gelu"
     norm_first: bool = True
     tied: bool = True
@@ -92,6 +95,8 @@ class AutoencoderConfig:
         for name, known in (("positions", POSITIONS), ("activation", ACTIVATIONS), ("classify_from", POOLINGS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
+        if self.rotary_base <= 1:
+            raise ValueError(f"rotary_base {self.rotary_base} must be above 1")
         if not 0 <= self.dropout < 1 or not 0 <= self.nucleobase <= 1:
             raise ValueError(f"dropout {self.dropout} must be in [0, 1), nucleobase {self.nucleobase} in [0, 1]")
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -106,7 +111,8 @@ class AutoencoderConfig:
     def block(self) -> BlockConfig:
         """What each block is made of."""
         sizes = (self.width, self.heads, self.feedforward, self.dropout)
-        return BlockConfig(*sizes, self.positions == "rotary", self.activation, self.norm_first)
+        rotary = self.rotary_base if self.positions == "rotary" else 0.0
+        return BlockConfig(*sizes, rotary, self.activation, self.norm_first)
 
 
 @dataclass(frozen=True)

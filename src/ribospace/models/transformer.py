@@ -31,7 +31,7 @@ class BlockConfig:
         Share of the hidden feed-forward activations, and of what a block adds to its input, dropped in training.
         Attention weights are not dropped: that would leave the fused attention, which costs more than all else.
     rotary
-        Whether positions turn queries and keys; else they were added to the input.
+        Longest wavelength over 2π by which positions turn queries and keys, tokens; 0: they were added to the input.
     activation
         Of the feed-forward layers.
     norm_first
@@ -42,7 +42,7 @@ class BlockConfig:
     heads: int
     feedforward: int
     dropout: float = 0.0
-    rotary: bool = True
+    rotary: float = 10_000.0
     activation: str = "gelu"
     norm_first: bool = True
 
@@ -68,13 +68,16 @@ class Rotary(nn.Module):
     ----------
     width
         E, width of a head; even.
+    base
+        Frequencies fall from 1 towards 1 / base. The first transformers' 10,000 leaves half of a narrow head's
+        frequencies too low to tell the positions of a window of 205 nt apart.
     """
 
     frequency: Tensor
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, base: float = 10_000.0) -> None:
         super().__init__()
-        self.register_buffer("frequency", 10_000.0 ** (-torch.arange(0, width, 2) / width), persistent=False)
+        self.register_buffer("frequency", base ** (-torch.arange(0, width, 2) / width), persistent=False)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """Turn (B, H, L, E), whose first token stands at position `start`."""
@@ -130,7 +133,7 @@ class Attention(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.rotary = Rotary(width // self.heads) if config.rotary else None
+        self.rotary = Rotary(width // self.heads, config.rotary) if config.rotary else None
 
     def _split(self, x: Tensor) -> Tensor:
         B, L, D = x.shape

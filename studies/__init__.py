@@ -1,0 +1,1 @@
+"""Experiments, each a TOML, one command and a table of results: see README.md."""
