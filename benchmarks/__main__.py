@@ -31,7 +31,10 @@ def main() -> None:
                 print(one["said"], flush=True)
                 continue
             spread = f"{min(one['runs']):,.0f} to {max(one['runs']):,.0f}"
-            print(f"{one['what']:<58}{one['median']:>12,.0f}/s{spread:>24}{one['peak_mb']:>9,.0f}  {one['note']}", flush=True)
+            print(
+                f"{one['what']:<58}{one['median']:>12,.0f}/s{spread:>24}{one['peak_mb']:>9,.0f}  {one['note']}",
+                flush=True,
+            )
     out = Path("benchmarks/results")
     out.mkdir(exist_ok=True)
     file = out / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}.json"

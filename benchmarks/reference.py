@@ -26,9 +26,11 @@ class Reference(nn.Module):
         self.width = width
 
     def embed(self, tokens: Tensor) -> Tensor:
+        """(B, L) ids → (B, L, D)."""
         return self.embedding(tokens) * self.width**0.5 + sinusoids(0, tokens.shape[1], self.width)
 
     def forward(self, tokens: Tensor, written: Tensor) -> Tensor:
+        """(B, L) ids, twice → (B, L, vocabulary) logits of the next letter."""
         causal = nn.Transformer.generate_square_subsequent_mask(written.shape[1])
         padding = tokens == PAD
         decoded = self.transformer(

@@ -107,7 +107,9 @@ def _steps(trainer: Trainer) -> int:
 def _flop(trainer: Trainer, tokens: Tokens) -> float:
     """Arithmetic of the matrix products for one molecule of average length, there (2 a weight) and back (4)."""
     config, length = trainer.model.config, float(tokens.lengths.mean()) + 2
-    weights = sum(one.numel() for name, one in trainer.model.named_parameters() if one.dim() == 2 and "embed" not in name)
+    weights = sum(
+        one.numel() for name, one in trainer.model.named_parameters() if one.dim() == 2 and "embed" not in name
+    )
     weights += 22 * config.width if config.tied else 0
     attention = 2 * length * config.width * (config.encoder_layers + 2 * config.decoder_layers)  # scores, and the mix
     return 6 * length * (weights + attention)

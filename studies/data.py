@@ -1,8 +1,9 @@
 """The molecules of the studies, in one collection, split by cluster: python -m studies.data --source FOLDER.
 
-Real: nRC's training set (13 classes), Rfam's seeds of 5S rRNA and tRNA, 5.8S rRNAs, tRNAs with known structure. Sampled
-from covariance models, so realistic but not natural: a part of cm_sampled.parquet, evenly over its families. Molecules of
-more than 205 nt are left out, as in the talk, and one of several equal sequences is kept, a real one where there is one.
+Real: nRC's training set (13 classes), Rfam's seeds of 5S rRNA and tRNA, 5.8S rRNAs, tRNAs with known structure.
+Sampled from covariance models, so realistic but not natural: a part of cm_sampled.parquet, evenly over its families.
+Molecules of more than 205 nt are left out, as in the talk, and one of several equal sequences is kept, a real one where
+there is one.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def main() -> None:
     if not (arguments.source / "nrc_train.fasta").exists():
         sys.exit(f"{arguments.source} has no nrc_train.fasta. Say with --source where the data are.")
     table = pl.concat([real(arguments.source), sampled(arguments.source, arguments.sampled)])
-    table = table.filter(pl.col("sequence").str.len_chars() <= LONGEST).unique("sequence", keep="first", maintain_order=True)
+    table = table.filter(pl.col("sequence").str.len_chars() <= LONGEST).unique(
+        "sequence", keep="first", maintain_order=True
+    )
     print(table.group_by("source").len().sort("len", descending=True))
     with tempfile.TemporaryDirectory() as folder:
         table.write_parquet(Path(folder) / "molecules.parquet")

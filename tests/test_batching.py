@@ -75,3 +75,10 @@ def test_molecules_that_fit_are_handed_through():
 @pytest.mark.parametrize("budget", [1, 10])
 def test_no_molecules_no_batches(budget):
     assert token_budget_batches(np.array([], dtype=np.int64), budget) == []
+
+
+def test_batches_hold_molecules_of_like_length():
+    lengths = np.random.default_rng(0).integers(20, 206, 20_000)
+    batches = token_budget_batches(lengths, 8192, np.random.default_rng(1))
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert lengths.sum() / padded > 0.97

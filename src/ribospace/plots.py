@@ -97,6 +97,47 @@ def map_figure(
     return figure
 
 
+def small_maps_figure(
+    maps: Sequence[tuple[str, npt.NDArray[np.float32]]], labels: Sequence[str | None], title: str, legend: str
+) -> Figure:
+    """Draw several maps of the same molecules beside each other, coloured alike.
+
+    Parameters
+    ----------
+    maps
+        A name and (n, 2) coordinates each.
+    labels
+        (n,) what is coloured; None is "not known".
+    title, legend
+        What is shown, and what the labels are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Four panels a row, one legend.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(maps))
+    rows = -(-len(maps) // columns)
+    figure = Figure(figsize=(3.4 * columns + 2.2, 3.5 * rows + 0.5), dpi=150, layout="constrained")
+    figure.suptitle(title, fontsize=13, x=0.01, ha="left")
+    groups = groups_of(labels)
+    for place, (name, coordinates) in enumerate(maps):
+        panel = figure.add_subplot(rows, columns, place + 1)
+        for number, (label, molecules) in enumerate(groups):
+            style: dict[str, Any] = {"color": COLOURS[number % 8], "marker": MARKERS[(number // 8 + number) % 8]}
+            panel.scatter(*coordinates[molecules].T, s=7, alpha=0.8, linewidths=0, label=label, **style)
+        panel.set_title(name, fontsize=10, loc="left")
+        panel.set_xticks([])
+        panel.set_yticks([])
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    said = figure.legend(handles, names, title=legend, loc="outside right upper", frameon=False, alignment="left")
+    for handle in said.legend_handles:
+        handle.set_sizes([36])  # type: ignore[union-attr]
+    return figure
+
+
 def _dress(panel: Any, what: str, axes: str, dims: int) -> None:
     panel.set_title(what, loc="left", fontsize=11)
     for number, axis in enumerate("xyz"[:dims]):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from ribospace.analysis.evaluation import near_copies, neighbour_accuracy
+from ribospace.analysis.evaluation import linear_probe, near_copies, neighbour_accuracy, silhouette
 from ribospace.errors import UserError
 
 
@@ -60,3 +60,42 @@ def test_near_copies_equal_edit_distance():
     for i, a in enumerate(sequences):
         for j, b in enumerate(sequences):
             assert found[i, j] == (1 - Levenshtein.distance(a, b) / max(len(a), len(b)) >= 0.8)
+
+
+def test_a_probe_tells_what_is_linear_and_chance_what_is_not():
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(300, 6)).astype(np.float32)
+    told = linear_probe(vectors, np.where(vectors[:, 2] > 0, "a", "b"))
+    assert told.accuracy > 0.9
+    guessed = linear_probe(vectors, generator.permutation(["a"] * 150 + ["b"] * 150))
+    assert 0.35 < guessed.accuracy < 0.65
+    assert guessed.chance == 0.5
+
+
+def test_a_probe_never_learns_from_a_near_copy_of_what_it_names():
+    """Pairs of equal vectors with labels at random: told by the copy, unless the pair is one group."""
+    generator = np.random.default_rng(1)
+    vectors = np.repeat(generator.normal(size=(60, 200)), 2, axis=0).astype(np.float32)
+    labels = np.repeat(generator.permutation(["a"] * 30 + ["b"] * 30), 2)
+    assert linear_probe(vectors, labels).accuracy > 0.8
+    assert linear_probe(vectors, labels, [str(row // 2) for row in range(120)]).accuracy < 0.7
+
+
+def test_a_probe_of_one_label_or_too_few_molecules_is_refused():
+    vectors = np.zeros((10, 2), dtype=np.float32)
+    for few, labels in ((vectors, ["a"] * 10), (vectors[:3], ["a", "b", "a"])):
+        with pytest.raises(UserError, match="two labels"):
+            linear_probe(few, labels)
+
+
+def test_silhouette_equals_its_formula():
+    generator = np.random.default_rng(2)
+    vectors, labels = generator.normal(size=(30, 4)).astype(np.float32), np.array(list("ab" * 15))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    distance = 1 - unit @ unit.T
+    scores = []
+    for row in range(30):
+        same = (labels == labels[row]) & (np.arange(30) != row)
+        inside, outside = distance[row, same].mean(), distance[row, labels != labels[row]].mean()
+        scores.append((outside - inside) / max(inside, outside))
+    assert silhouette(vectors, labels) == pytest.approx(np.mean(scores), abs=1e-5)

@@ -1,0 +1,30 @@
+"""The studies' TOML files are configs that training takes, and their tables hold what their runs say."""
+
+from pathlib import Path
+
+import pytest
+
+from ribospace.config import from_mapping, laid_over
+from ribospace.training.config import TrainConfig, read_preset
+from studies.run import flat, read_study
+from studies.tables import COLUMNS, bars
+
+STUDIES = sorted(path.parent.name for path in (Path(__file__).parent.parent / "studies").glob("*/study.toml"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_is_runs_that_training_takes(name):
+    study, runs = read_study(name)
+    assert study["title"]
+    assert 0 < study["minutes"] <= 40
+    assert set(study["columns"]) <= set(COLUMNS)
+    assert len({run.folder for run in runs}) == len(runs)
+    for run in runs:
+        config = from_mapping(TrainConfig, laid_over(read_preset(run.preset), run.settings), run.name)
+        assert config.data.split == "split"
+        assert {key.split(".")[0] for key, _ in flat(run.settings)} <= {"data", "model", "objective", "optimizer"}
+
+
+def test_a_chart_has_a_bar_for_each_run_that_has_the_figure():
+    figure = bars([{"name": "a", "cer": 0.1}, {"name": "b", "cer": 0.0}, {"name": "c"}], "cer", "title")
+    assert len(figure.axes[0].patches) == 2
