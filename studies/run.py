@@ -17,12 +17,13 @@ import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ribospace.config import laid_over
+from ribospace.config import from_mapping, laid_over
 from ribospace.files import sha256, written_whole
+from ribospace.training.config import TrainConfig, read_preset
 from studies.tables import write_results
 
 HOME = Path(__file__).parent
@@ -91,7 +92,9 @@ def main() -> None:
 
 def finish(run: Run, data: Path, study: dict[str, Any]) -> float:
     """Train and judge, unless that was done with the same settings; the minutes that it took, now or then."""
-    said = {"task": run.task, "preset": run.preset, "settings": run.settings, "data": fingerprint(data)}
+    task = {"objective": {"written": 0.0, "classes": 1.0}} if run.task == "classifier" else {}
+    config = from_mapping(TrainConfig, laid_over(laid_over(read_preset(run.preset), task), run.settings), run.name)
+    said = {"config": json.loads(json.dumps(asdict(config))), "judged": study["judged"], "data": fingerprint(data)}
     note = run.folder / "run.json"
     if note.exists():
         before = json.loads(note.read_text(encoding="utf-8"))

@@ -49,6 +49,8 @@ class AutoencoderConfig:
         "rotary" or "sinusoidal".
     rotary_base
         Of the rotary frequencies, see `Rotary`.
+    locality
+        How strongly attention leans to near tokens before training, with rotary positions; see `BlockConfig`.
     activation
         "gelu", "relu" or "swiglu".
     norm_first
@@ -73,7 +75,8 @@ class AutoencoderConfig:
     dropout: float = 0.0
     window: int = 205
     positions: str = "rotary"
-    rotary_base: float = 10_000.0
+    rotary_base: float = 100.0
+    locality: float = 1.5
     activation: str = "gelu"
     norm_first: bool = True
     tied: bool = True
@@ -95,8 +98,8 @@ class AutoencoderConfig:
         for name, known in (("positions", POSITIONS), ("activation", ACTIVATIONS), ("classify_from", POOLINGS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
-        if self.rotary_base <= 1:
-            raise ValueError(f"rotary_base {self.rotary_base} must be above 1")
+        if self.rotary_base <= 1 or self.locality < 0:
+            raise ValueError(f"rotary_base {self.rotary_base} must be above 1, locality {self.locality} 0 or more")
         if not 0 <= self.dropout < 1 or not 0 <= self.nucleobase <= 1:
             raise ValueError(f"dropout {self.dropout} must be in [0, 1), nucleobase {self.nucleobase} in [0, 1]")
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -112,7 +115,7 @@ class AutoencoderConfig:
         """What each block is made of."""
         sizes = (self.width, self.heads, self.feedforward, self.dropout)
         rotary = self.rotary_base if self.positions == "rotary" else 0.0
-        return BlockConfig(*sizes, rotary, self.activation, self.norm_first)
+        return BlockConfig(*sizes, rotary, self.locality, self.activation, self.norm_first)
 
 
 @dataclass(frozen=True)

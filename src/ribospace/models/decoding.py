@@ -10,12 +10,14 @@ from torch import Tensor
 from ribospace.alphabet import END, PAD, START
 from ribospace.models.transformer import Cache
 
+FINISHED = 0.25  # share of finished molecules from which on it pays to take them out of the batch
+
 if TYPE_CHECKING:
     from ribospace.models.autoencoder import Autoencoder
 
 
 def greedy(model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, cached: bool = True) -> Tensor:
-    """Write the likeliest letter, one after the other; molecules that are finished cost nothing more.
+    """Write the likeliest letter, one after the other; molecules that are finished leave the batch.
 
     Parameters
     ----------
@@ -34,20 +36,22 @@ def greedy(model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, 
     device = memory.device
     result = torch.full((len(memory), limit + 1), PAD, dtype=torch.long, device=device)
     result[:, 0] = START
-    rows = torch.arange(len(memory), device=device)  # the molecules not finished yet
+    rows = torch.arange(len(memory), device=device)
+    over = torch.zeros(len(memory), dtype=torch.bool, device=device)  # of the rows
     cache = Cache() if cached else None
     for step in range(limit):
         written = result[rows, step : step + 1] if cached else result[rows, : step + 1]
         letter = model.decode(written, memory, mask, cache, last=True)[:, 0].argmax(dim=-1)
-        result[rows, step + 1] = letter
-        going = letter != END
-        if not going.all():
-            rows, memory = rows[going], memory[going]
-            mask = mask[going] if mask is not None else None
+        result[rows, step + 1] = letter.masked_fill(over, PAD)
+        over = over | (letter == END)
+        finished = int(over.sum())
+        if finished == len(rows):
+            break
+        if finished >= FINISHED * len(rows):
+            rows, memory, mask = rows[~over], memory[~over], mask[~over] if mask is not None else None
             if cache is not None:
-                cache.keep(going)
-            if not len(rows):
-                break
+                cache.keep(~over)
+            over = over[~over]
     return result[:, 1:]
 
 

@@ -32,6 +32,10 @@ class BlockConfig:
         Attention weights are not dropped: that would leave the fused attention, which costs more than all else.
     rotary
         Longest wavelength over 2π by which positions turn queries and keys, tokens; 0: they were added to the input.
+    locality
+        With rotary positions, the bias that queries and keys begin with. Turned by their positions, equal vectors are
+        the more alike the nearer they stand, so that attention leans to near tokens before it has learned anything:
+        from there a decoder finds the letter to copy in a fraction of the steps (studies/recipe).
     activation
         Of the feed-forward layers.
     norm_first
@@ -42,7 +46,8 @@ class BlockConfig:
     heads: int
     feedforward: int
     dropout: float = 0.0
-    rotary: float = 10_000.0
+    rotary: float = 100.0
+    locality: float = 1.5
     activation: str = "gelu"
     norm_first: bool = True
 
@@ -69,13 +74,13 @@ class Rotary(nn.Module):
     width
         E, width of a head; even.
     base
-        Frequencies fall from 1 towards 1 / base. The first transformers' 10,000 leaves half of a narrow head's
-        frequencies too low to tell the positions of a window of 205 nt apart.
+        Frequencies fall from 1 towards 1 / base. The usual 10,000 leaves half of a narrow head's frequencies too low to
+        tell the positions of a window of 205 nt apart.
     """
 
     frequency: Tensor
 
-    def __init__(self, width: int, base: float = 10_000.0) -> None:
+    def __init__(self, width: int, base: float = 100.0) -> None:
         super().__init__()
         self.register_buffer("frequency", base ** (-torch.arange(0, width, 2) / width), persistent=False)
 
@@ -90,25 +95,41 @@ class Rotary(nn.Module):
 
 @dataclass
 class LayerCache:
-    """Keys and values that one decoder layer has seen: (B, H, tokens so far, E) each, and the encoder's."""
+    """What one decoder layer has seen: keys and values of `length` tokens, (B, H, room, E), and of the memory."""
 
     key: Tensor | None = None
     value: Tensor | None = None
     memory_key: Tensor | None = None
     memory_value: Tensor | None = None
+    length: int = 0
 
     def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Put new keys and values behind the old ones and return all."""
-        self.key = key if self.key is None else torch.cat([self.key, key], dim=2)
-        self.value = value if self.value is None else torch.cat([self.value, value], dim=2)
-        return self.key, self.value
+        begin, self.length = self.length, self.length + key.shape[2]
+        new = slice(begin, self.length)
+        self.key, self.value = _with_room(self.key, key, begin), _with_room(self.value, value, begin)
+        self.key[:, :, new], self.value[:, :, new] = key, value
+        return self.key[:, :, : self.length], self.value[:, :, : self.length]
 
     def keep(self, rows: Tensor, memory: bool = True) -> None:
         """Keep only these molecules (or put them in this order); of the memory too, or not."""
-        for name in ("key", "value", *(("memory_key", "memory_value") if memory else ())):
+        for name in ("key", "value"):
             tensor = getattr(self, name)
-            if tensor is not None:
-                setattr(self, name, tensor[rows])
+            setattr(self, name, None if tensor is None else tensor[:, :, : self.length][rows])
+        for name in ("memory_key", "memory_value") if memory else ():
+            tensor = getattr(self, name)
+            setattr(self, name, None if tensor is None else tensor[rows])
+
+
+def _with_room(old: Tensor | None, new: Tensor, begin: int) -> Tensor:
+    """A tensor with room for `new` behind the `begin` tokens of `old`; twice what is needed where it must be made."""
+    B, H, added, E = new.shape
+    if old is not None and old.shape[2] >= begin + added:
+        return old
+    larger = new.new_zeros(B, H, max(64, 2 * (begin + added)), E)
+    if old is not None:
+        larger[:, :, :begin] = old[:, :, :begin]
+    return larger
 
 
 @dataclass
@@ -134,6 +155,12 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.rotary = Rotary(width // self.heads, config.rotary) if config.rotary else None
+        if self.rotary is not None and config.locality:
+            bias = torch.zeros(self.heads, width // self.heads)
+            bias[:, : width // self.heads // 2] = config.locality  # the cosine half of each head
+            with torch.no_grad():
+                self.query.bias.copy_(bias.flatten())
+                self.key_value.bias[:width].copy_(bias.flatten())
 
     def _split(self, x: Tensor) -> Tensor:
         B, L, D = x.shape
@@ -226,5 +253,5 @@ class DecoderLayer(nn.Module):
             return cache.memory_key, cache.memory_value
         key, value = self.cross_attention.project(memory)
         if cache is not None:
-            cache.memory_key, cache.memory_value = key, value
+            cache.memory_key, cache.memory_value = key, value = key.contiguous(), value.contiguous()
         return key, value

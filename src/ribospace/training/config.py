@@ -64,7 +64,7 @@ class OptimizerConfig:
 
     steps: int = 2000
     minutes: float = 0.0
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     weight_decay: float = 0.01
     clip: float = 1.0
     schedule: str = "cosine"
