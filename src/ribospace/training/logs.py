@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ class Logs:
     folder
         Where to; None: nowhere.
     step
-        Forget what an earlier run logged from this step on, as it comes again.
+        The last step that is done; forget what an earlier run logged of later ones, as they come again.
     """
 
     def __init__(self, folder: Path | None, step: int = 0) -> None:
@@ -29,7 +31,7 @@ class Logs:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self._writer = SummaryWriter(str(folder), purge_step=step or None)
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     @property
     def are_kept(self) -> bool:
@@ -41,22 +43,31 @@ class Logs:
         for name, value in values.items() if self._writer else ():
             self._writer.add_scalar(name, value, step)
 
-    def text(self, name: str, lines: list[str], step: int) -> None:
+    def text(self, name: str, lines: Sequence[str], step: int) -> None:
         """Lines in a fixed-width font."""
         if self._writer:
             self._writer.add_text(name, "\n".join(f"    {line}" for line in lines), step)
 
-    def figure(self, name: str, figure: Any, step: int) -> None:
-        """A matplotlib figure."""
+    def image(self, name: str, pixels: npt.NDArray[np.uint8], step: int) -> None:
+        """(height, width) brightness."""
         if self._writer:
-            self._writer.add_figure(name, figure, step)
+            self._writer.add_image(name, pixels, step, dataformats="HW")
 
-    def vectors(self, name: str, vectors: npt.NDArray[np.float32], labels: list[str], step: int) -> None:
-        """(n, width) vectors and (n,) labels for the projector."""
+    def vectors(
+        self, name: str, vectors: npt.NDArray[np.float32], about: Mapping[str, Sequence[object]], step: int
+    ) -> None:
+        """(n, width) vectors for the projector, and what is known of them: columns of (n,) values by name."""
         if self._writer:
-            self._writer.add_embedding(vectors, labels, tag=name, global_step=step)
+            rows = [[" ".join(str(value).split()) for value in row] for row in zip(*about.values(), strict=True)]
+            with contextlib.redirect_stdout(io.StringIO()):  # where it complains of an earlier training's vectors
+                self._writer.add_embedding(vectors, rows, None, step, name, list(about))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._writer:
+            self._writer.flush()
 
     def close(self) -> None:
-        """Write what waits."""
+        """Write what waits, and nothing more."""
         if self._writer:
             self._writer.close()

@@ -26,8 +26,9 @@ from ribospace.training.config import TrainConfig
 from ribospace.training.data import TrainingData, step_batches
 from ribospace.training.logs import Logs
 from ribospace.training.objectives import Batch, Weighting, loss_sums, spoil
+from ribospace.training.report import MOST_JUDGED, MOST_SHOWN, report, show_vectors, some_of
 from ribospace.training.state import STATE, read_state, restore, write_state
-from ribospace.training.validation import validation_losses
+from ribospace.training.validation import Judged, judge, validation_losses
 
 SAVE_SECONDS = 300.0
 
@@ -90,7 +91,7 @@ class Trainer:
         self.step, self.molecules, self.tokens_read, self.seconds = 0, 0, 0, 0.0
         self.losses: list[float] = []
         self.best: dict[str, Tensor] = {}
-        self.best_loss, self.looks_since = float("inf"), 0
+        self.best_loss, self.looks_since, self.looked_at = float("inf"), 0, 0
         self.pieces = settings.accumulate
         self.said: list[str] = []
         self._epoch, self._first = 0, 0
@@ -110,16 +111,13 @@ class Trainer:
     def run(self, progress: Progress = silent) -> str:
         """Take steps until the last, the time's end or the patience's; say why it stopped early, else nothing."""
         settings, began, saved = self.config.optimizer, time.perf_counter() - self.seconds, time.perf_counter()
-        stopped = ""
         try:
+            stopped = self._look_if_due()
             while self.step < settings.steps and not stopped:
                 self._take_step()
                 self.seconds = time.perf_counter() - began
                 progress(self.step, settings.steps, self._note())
-                if settings.evaluate_every and self.step % settings.evaluate_every == 0 and len(self.data.validation):
-                    self.look()
-                    if settings.patience and self.looks_since >= settings.patience:
-                        stopped = f"stopped at step {self.step:,}: {self.looks_since} looks brought nothing better"
+                stopped = self._look_if_due()
                 if settings.minutes and self.seconds > 60 * settings.minutes:
                     stopped = f"stopped after {settings.minutes:g} minutes at step {self.step:,} of {settings.steps:,}"
                 if time.perf_counter() - saved > self.save_seconds:
@@ -128,7 +126,17 @@ class Trainer:
         except KeyboardInterrupt:
             self.save()
             raise
+        finally:
+            self.logs.flush()
         return stopped
+
+    def _look_if_due(self) -> str:
+        settings = self.config.optimizer
+        if settings.evaluate_every and self.step % settings.evaluate_every == 0 and len(self.data.validation):
+            self.look()
+            if settings.patience and self.looks_since >= settings.patience:
+                return f"stopped at step {self.step:,}: {self.looks_since} looks brought nothing better"
+        return ""
 
     def _take_step(self) -> None:
         rows = self._rows_of(self.step)
@@ -209,19 +217,37 @@ class Trainer:
 
     # ---------------------------------------------------------------- looks, and the state on disk
 
-    def look(self) -> dict[str, float]:
-        """Losses on the molecules held out, and whether they are the best so far."""
+    def look(self) -> None:
+        """Losses on the molecules held out, and whether they are the best so far; once a step.
+
+        Where logs are kept, they also get what the model makes of 200 of these molecules, always the same.
+        """
+        if self.looked_at == self.step:
+            return
         self.model.eval()
         losses = validation_losses(self.model, self.data.validation, self.config.objective)
-        self.model.train()
         loss = sum(self.config.objective.weights[name] * value for name, value in losses.items())
+        if self.logs.are_kept:
+            self.logs.numbers({f"validation/{name}": value for name, value in losses.items()}, self.step)
+            judged = judge(self.model, some_of(self.data.validation, MOST_JUDGED, self.config.seed))
+            report(self.logs, "validation", judged, self.model.config.classes, self.step)
+        self.model.train()
         if loss < self.best_loss:
             self.best_loss, self.looks_since = loss, 0
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         else:
             self.looks_since += 1
-        self.logs.numbers({f"validation/{name}": value for name, value in losses.items()}, self.step)
-        return losses
+        self.looked_at = self.step
+
+    def log_end(self, judged: Judged) -> None:
+        """Log what the finished, whitened model makes of the molecules held out, and up to 2,000 vectors.
+
+        The vectors are those of molecules held out, or of training where there are none.
+        """
+        if self.logs.are_kept:
+            report(self.logs, "end", judged, self.model.config.classes, self.step)
+            examples = self.data.validation if len(self.data.validation) else self.data.training
+            show_vectors(self.logs, "end", self.model, some_of(examples, MOST_SHOWN, self.config.seed), self.step)
 
     def _note(self) -> str:
         left = self.seconds / self.step * (self.config.optimizer.steps - self.step)
@@ -251,7 +277,7 @@ class Trainer:
             )
         self.best = restore(tensors, self.trainee, self._raw_optimizer)
         for name in _KEPT:
-            setattr(self, name, said[name])
+            setattr(self, name, said.get(name, getattr(self, name)))
 
     def _fingerprint(self) -> str:
         """What must be the same for a training to go on: all but how long it takes and in how many pieces."""
@@ -260,7 +286,9 @@ class Trainer:
         return json.dumps([said, self.data.about], default=str)
 
 
-_KEPT = ("step", "molecules", "tokens_read", "seconds", "losses", "best_loss", "looks_since", "pieces", "said")
+_KEPT = (
+    "step", "molecules", "tokens_read", "seconds", "losses", "best_loss", "looks_since", "looked_at", "pieces", "said",
+)  # fmt: skip
 
 
 def _rows(batch: Batch, rows: slice) -> Batch:

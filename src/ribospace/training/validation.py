@@ -14,6 +14,7 @@ from ribospace.alphabet import FIRST_LETTER, letters_of
 from ribospace.batching import token_budget_batches
 from ribospace.models.autoencoder import Autoencoder
 from ribospace.training.data import Examples
+from ribospace.training.metrics import character_error_rate, f1_scores
 from ribospace.training.objectives import Batch, ObjectiveConfig, loss_sums
 
 BUDGET = 16_384
@@ -71,6 +72,26 @@ def judge(model: Autoencoder, examples: Examples, beams: int = 1) -> Judged:
         if judged.probabilities is not None:
             judged.probabilities[rows] = model.classify(encoded, batch.tokens).float().softmax(dim=-1).cpu().numpy()
     return judged
+
+
+def scores(judged: Judged) -> dict[str, float]:
+    """Character error rate ("cer"), and "micro_f1" and "macro_f1" of the known types, as far as there is either."""
+    found: dict[str, float] = {}
+    if judged.written:
+        found["cer"] = character_error_rate(judged.written, judged.true)
+    known = judged.labels >= 0
+    if judged.probabilities is not None and known.any():
+        found |= f1_scores(judged.labels[known], judged.probabilities[known].argmax(axis=1))
+    return found
+
+
+@torch.inference_mode()
+def vectors_of(model: Autoencoder, examples: Examples, pooling: str = "mean") -> npt.NDArray[np.float32]:
+    """(n, D) whitened vectors of (n) examples."""
+    vectors = np.zeros((len(examples), model.config.width), dtype=np.float32)
+    for rows, batch in batches_of(model, examples):
+        vectors[rows] = model.embed(batch.tokens, pooling).float().cpu().numpy()
+    return vectors
 
 
 def batches_of(model: Autoencoder, examples: Examples) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
