@@ -27,6 +27,7 @@ FLOORS = {
     "training": 6, "encoders": 6, "hygiene": 6, "fetching": 6,
     "analysis": 7, "plots": 7,
     "cli": 9,
+    "__main__": 10,
 }  # fmt: skip
 NO_TORCH = (
     "alphabet",

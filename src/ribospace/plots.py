@@ -126,8 +126,9 @@ def small_maps_figure(
     for place, (name, coordinates) in enumerate(maps):
         panel = figure.add_subplot(rows, columns, place + 1)
         for number, (label, molecules) in enumerate(groups):
-            style: dict[str, Any] = {"color": COLOURS[number % 8], "marker": MARKERS[(number // 8 + number) % 8]}
-            panel.scatter(*coordinates[molecules].T, s=7, alpha=0.8, linewidths=0, label=label, **style)
+            style: dict[str, Any] = {"color": COLOURS[number % 8], "marker": MARKERS[(number // 8 + number) % 8], "s": 7}
+            x, y = coordinates[molecules].T
+            panel.scatter(x, y, alpha=0.8, linewidths=0, label=label, **style)
         panel.set_title(name, fontsize=10, loc="left")
         panel.set_xticks([])
         panel.set_yticks([])
