@@ -8,7 +8,7 @@ import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from ribospace.alphabet import END, MASK, PAD, START, detokenize, tokenize
+from ribospace.alphabet import END, FIRST_LETTER, MASK, PAD, START, VOCABULARY_SIZE, detokenize, tokenize
 from ribospace.batching import cut_windows
 from ribospace.collection import Collection
 from ribospace.config import from_mapping
@@ -21,7 +21,7 @@ from ribospace.records import record_batch
 from ribospace.training.config import OptimizerConfig, TrainConfig, read_preset
 from ribospace.training.data import NEAR_COPY, WORD, DataConfig, _word_matrix, hold_out, step_batches, training_data
 from ribospace.training.metrics import character_error_rate
-from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, loss_sums, spoil
+from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, loss_sums, sow_codes, spoil
 from ribospace.training.train import train
 
 SMALL = {
@@ -250,6 +250,17 @@ def test_masks_have_berts_proportions_and_spare_special_tokens():
     assert other.sum() / letters.sum() == pytest.approx(0.015 * 3 / 4, abs=0.004)  # a random base is A itself in 1 of 4
     assert torch.equal(spoiled, spoil(tokens, 0.15, torch.Generator().manual_seed(0))[0])
     assert torch.equal(spoil(tokens, 0.0, torch.Generator().manual_seed(0))[0], tokens)
+
+
+def test_codes_are_sown_among_letters_only():
+    tokens = torch.from_numpy(tokenize(["ACGU" * 50] * 200).padded()).long()
+    sown = sow_codes(tokens, 0.05, torch.Generator().manual_seed(0))
+    changed = sown != tokens
+    letters = tokens >= FIRST_LETTER
+    assert not changed[~letters].any()
+    assert float(changed[letters].float().mean()) == pytest.approx(0.05, abs=0.004)
+    assert set(sown[changed].tolist()) == set(range(FIRST_LETTER + 4, VOCABULARY_SIZE))
+    assert torch.equal(sow_codes(tokens, 0.0, torch.Generator()), tokens)
 
 
 def test_character_error_rate_known_values():

@@ -275,9 +275,9 @@ class Autoencoder(nn.Module):
         Returns
         -------
         Tensor
-            (B, at most 2 L) ids behind START; what follows END is PAD.
+            (B, at most 9/8 L + 16) ids behind START; what follows END is PAD. A decoder that finds no END stops there.
         """
-        memory, mask, limit = self.encode(tokens), key_mask(tokens), 2 * tokens.shape[1]
+        memory, mask, limit = self.encode(tokens), key_mask(tokens), tokens.shape[1] + tokens.shape[1] // 8 + 16
         if beams > 1:
             return beam_search(self, memory, mask, limit, beams, cached)
         return greedy(self, memory, mask, limit, cached)
