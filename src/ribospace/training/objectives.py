@@ -41,8 +41,8 @@ class ObjectiveConfig:
     label_smoothing
         Share of the target spread over the vocabulary, for the losses on letters.
     codes
-        Share of the letters that become a random IUPAC code, in input and answer alike, in training only. Real molecules
-        have so few that a decoder hardly sees one, and writes a base in its place.
+        Share of the letters that become a random IUPAC code, in input and answer alike, in training only; see
+        `sow_codes`. Real molecules have so few that a decoder hardly sees one, and writes a base in its place.
     """
 
     written: float = 1.0
@@ -138,8 +138,14 @@ def spoil(tokens: Tensor, fraction: float, generator: torch.Generator) -> tuple[
 
 
 def sow_codes(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """(B, L) ids with a share of the letters, 0 to 1, made IUPAC codes other than the four bases."""
-    chosen = (tokens >= FIRST_LETTER) & (torch.rand(tokens.shape, generator=generator) < share)
+    """Make some letters of (B, L) ids IUPAC codes other than the four bases, as real molecules have them: few or many.
+
+    Of u drawn evenly in [0, 1) for each molecule, u^(1 / share - 1) of its letters become codes: the mean is `share`.
+    """
+    if not share:
+        return tokens
+    of_molecule = torch.rand((len(tokens), 1), generator=generator) ** (1 / share - 1)
+    chosen = (tokens >= FIRST_LETTER) & (torch.rand(tokens.shape, generator=generator) < of_molecule)
     codes = torch.randint(FIRST_LETTER + 4, VOCABULARY_SIZE, tokens.shape, generator=generator)
     return torch.where(chosen, codes, tokens)
 
