@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +16,7 @@ from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
 from ribospace.files import existing_file
+from ribospace.progress import silent
 
 if TYPE_CHECKING:
     from ribospace.training.data import DataConfig
@@ -94,8 +97,11 @@ def _train_model(
     where = " and ".join([*([str(config)] if config else []), *(["--set"] if settings else [])]) or "the settings"
     chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), where)
     store = Collection.open(data)
-    with progress_bar("Training", "steps") as progress:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that `accelerate launch` began
+    with progress_bar("Training", "steps") if first else contextlib.nullcontext(silent) as progress:
         answer = train_model(store, out, chosen, progress, lambda line: print(line, file=sys.stderr, flush=True))
+    if not first:
+        return
     about, figures = answer["data"], answer["figures"]
     say(
         as_json,

@@ -13,15 +13,16 @@ from rapidfuzz.distance import Levenshtein
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from ribospace.alphabet import tokenize
-from ribospace.batching import cut_windows, token_budget_batches
+from ribospace.batching import cut_windows
 from ribospace.collection import Collection
 from ribospace.errors import UserError, nearest
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.device import keep_freed_memory
 from ribospace.progress import Progress, silent
 from ribospace.training.data import DataConfig, Examples, class_numbers, distinct, label_names, listed
 from ribospace.training.metrics import character_error_rate, f1_scores
 from ribospace.training.objectives import NO_CLASS
-from ribospace.training.validation import BUDGET, Judged, judge
+from ribospace.training.validation import Judged, judge
 
 LENGTHS = (0, 25, 50, 75, 100, 125, 150, 175, 206)
 BINS = 10
@@ -190,7 +191,8 @@ def evaluate(model: Autoencoder, molecules: Molecules, beams: int = 1, progress:
     progress
         Told of every batch of windows.
     """
-    judged = _judged(model, molecules.windows, beams, progress)
+    keep_freed_memory()
+    judged = judge(model, molecules.windows, beams, progress)
     classes = model.config.classes
     means = of_molecules(judged, molecules.owner, molecules.labels) if classes else None
     return Evaluation(
@@ -214,26 +216,6 @@ def _part_of(collection: Collection, table: pa.Table, data: DataConfig, part: st
 
 def _where(data: DataConfig) -> str:
     return f" where {data.where!r}" if data.where else ""
-
-
-def _judged(model: Autoencoder, examples: Examples, beams: int, progress: Progress) -> Judged:
-    """As `judge`, batch by batch, so that there is progress to tell of."""
-    found: list[tuple[npt.NDArray[np.int64], Judged]] = []
-    done = 0
-    for rows in token_budget_batches(examples.tokens.lengths + 2, BUDGET):
-        found.append((rows, judge(model, examples.take(rows), beams)))
-        done += len(rows)
-        progress(done, len(examples))
-    order = np.argsort(np.concatenate([rows for rows, _ in found]))
-    true = [one for _, part in found for one in part.true]
-    written = [one for _, part in found for one in part.written]
-    chances = [part.probabilities for _, part in found if part.probabilities is not None]
-    return Judged(
-        [true[row] for row in order],
-        [written[row] for row in order] if written else [],
-        examples.labels,
-        np.concatenate(chances)[order] if chances else None,
-    )
 
 
 def rewritten(judged: Judged) -> Rewritten:

@@ -83,7 +83,7 @@ def train(
     trainer.model.train()
     stopped = trainer.run(progress)
     figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": [*said, *trainer.said]}
-    figures |= _finished(trainer)
+    figures |= _finished(trainer, progress)
     if accelerator.is_main_process:
         _save(trainer, out, figures)
     trainer.logs.close()
@@ -129,13 +129,18 @@ def _not_judged(data: TrainingData, config: TrainConfig) -> list[str]:
     return [f"No molecule is held out, as {why}: the model is not judged"]
 
 
-def _finished(trainer: Trainer) -> dict[str, float]:
+def _finished(trainer: Trainer, progress: Progress) -> dict[str, float]:
     """Take the best weights, whiten, and judge on what is held out, as far as the model has the parts for it."""
     if trainer.config.optimizer.evaluate_every:
         trainer.look()
         trainer.model.load_state_dict(trainer.best)
     set_whitening(trainer.model.eval(), trainer.data.training)
-    judged = judge(trainer.model, trainer.data.validation)
+    steps = trainer.config.optimizer.steps
+
+    def judging(done: int, total: int | None, note: str = "") -> None:
+        progress(trainer.step, steps, f"judging, {done:,} of {total:,} windows")
+
+    judged = judge(trainer.model, trainer.data.validation, progress=judging)
     trainer.log_end(judged)
     return {f"validation_{name}": value for name, value in scores(judged).items()} if judged.true else {}
 
@@ -175,6 +180,7 @@ def _speed(trainer: Trainer, data: TrainingData) -> dict[str, Any]:
         "first_loss": round(trainer.losses[0], 4),
         "last_loss": round(float(np.mean(trainer.losses[-20:])), 4),
         "epochs": round(trainer.molecules / len(data.training), 2),
+        "best_loss": round(trainer.best_loss, 5) if trainer.best else None,
         "seconds": round(seconds, 1),
         "molecules_per_second": round(trainer.molecules / seconds, 1),
         "tokens_per_second": round(trainer.tokens_read / seconds),
