@@ -144,7 +144,7 @@ def test_batches_change_nothing_and_are_told_of(store, monkeypatch):
     model, told = tiny(classes=CLASSES), []
     molecules = molecules_of(store, model.config, DataConfig())
     whole = judge(model, molecules.windows)
-    monkeypatch.setattr("ribospace.training.evaluate.BUDGET", 100)
+    monkeypatch.setattr("ribospace.training.validation.BUDGET", 100)
     result = evaluate(model, molecules, progress=lambda done, total, note="": told.append((done, total)))
     assert len(told) > 5
     assert told[-1] == (len(molecules.windows),) * 2
