@@ -53,7 +53,7 @@ class OptimizerConfig:
     token_budget
         Tokens in a step, padding included.
     accumulate
-        Pieces that each process takes its share of a step in; more need less memory, and give the same step.
+        Pieces that each process takes its share of a batch in (a step has four batches); more need less memory.
     evaluate_every
         Steps between two looks at the molecules held out; 0: only at the end.
     patience

@@ -24,6 +24,7 @@ WORD = 6
 NEAR_COPY, MAYBE_COPY, IDENTITY = 0.3, 0.05, 0.8
 MOST_HELD_OUT = 1000
 PARTS = ("train", "validation")
+MIXED = 4  # batches of different lengths in a step
 
 Rows: TypeAlias = "npt.NDArray[np.int64]"
 
@@ -382,6 +383,11 @@ def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
     return matrix
 
 
-def step_batches(lengths: npt.NDArray[np.int64], budget: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
-    """Rows of each optimiser step of one epoch: of like length, in an order that seed and epoch alone decide."""
-    return token_budget_batches(lengths + 2, budget, np.random.default_rng([seed, epoch]))
+def step_batches(lengths: Rows, budget: int, seed: int, epoch: int) -> list[list[Rows]]:
+    """Rows of each step of one epoch, in batches of like length, in an order that seed and epoch alone decide.
+
+    A step has several batches, of any lengths: molecules of one length are mostly of one type, and steps of one type each
+    would pull the weights to and fro.
+    """
+    batches = token_budget_batches(lengths + 2, max(1, budget // MIXED), np.random.default_rng([seed, epoch]))
+    return [batches[start : start + MIXED] for start in range(0, len(batches), MIXED)]

@@ -107,7 +107,7 @@ class Trainer:
         self.pieces = settings.accumulate
         self.said: list[str] = []
         self._epoch, self._first = 0, 0
-        self._steps: list[npt.NDArray[np.int64]] = []
+        self._steps: list[list[npt.NDArray[np.int64]]] = []
         self._interrupted, self._in_step = False, False
         if folder is not None:
             self._resume(folder)
@@ -189,8 +189,7 @@ class Trainer:
         return ""
 
     def _take_step(self) -> None:
-        rows = self._rows_of(self.step)
-        whole = self._batch(rows)
+        whole = self._batches()
         rate = self.config.optimizer.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -200,7 +199,8 @@ class Trainer:
         self.trainee.weighting.settle()
         self.optimizer.zero_grad()
         self.step += 1
-        self.molecules, self.tokens_read = self.molecules + len(rows), self.tokens_read + whole.tokens.numel()
+        self.molecules += sum(len(batch.tokens) for batch in whole)
+        self.tokens_read += sum(batch.tokens.numel() for batch in whole)
         self.losses.append(loss)
         if not np.isfinite(loss):
             raise UserError(f"The loss is no number at step {self.step}. Lower optimizer.learning_rate.")
@@ -209,7 +209,7 @@ class Trainer:
             learned = {f"weight/{name}": value for name, value in self.trainee.weighting.learned().items()}
             self.logs.numbers({"loss": loss, **numbers, **learned, "rate": rate, "gradient": float(norm)}, self.step)
 
-    def _backward(self, whole: Batch) -> tuple[float, dict[str, float]]:
+    def _backward(self, whole: list[Batch]) -> tuple[float, dict[str, float]]:
         """Gradients of a whole step, in as many pieces as memory asks for."""
         while True:
             try:
@@ -217,7 +217,7 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                if self.pieces >= len(whole.tokens):
+                if self.pieces >= max(len(batch.tokens) for batch in whole):
                     raise UserError(
                         f"Out of memory at step {self.step + 1:,} with one molecule at a time. Make the model smaller: "
                         "model.width, model.feedforward, model.window or the layers."
@@ -225,26 +225,31 @@ class Trainer:
             self.optimizer.zero_grad()
             self.pieces *= 2
             self.said.append(
-                f"Out of memory at step {self.step + 1:,}: a step is now taken in {self.pieces} pieces of about "
-                f"{self.config.optimizer.token_budget // self.pieces:,} tokens"
+                f"Out of memory at step {self.step + 1:,}: a step is now taken in pieces of about "
+                f"{self.config.optimizer.token_budget // (len(whole) * self.pieces):,} tokens"
             )
             self.warn(self.said[-1])
 
-    def _in_pieces(self, whole: Batch) -> tuple[float, dict[str, float]]:
+    def _in_pieces(self, whole: list[Batch]) -> tuple[float, dict[str, float]]:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        pieces = min(self.pieces, -(-len(whole.tokens) // world))
-        terms = {name: max(count, 1) / world for name, count in whole.counts().items()}  # processes are averaged
+        counts = [batch.counts() for batch in whole]
+        terms = {name: max(sum(one[name] for one in counts), 1) / world for name in counts[0]}  # processes are averaged
+        pieces = [  # of each batch as many as asked for, and no more than it has molecules
+            (number, batch, place, slice(place, None, many * world))
+            for number, batch in enumerate(whole)
+            for many in [min(self.pieces, -(-len(batch.tokens) // world))]
+            for place in range(rank, many * world, world)
+        ]
         total = torch.zeros((), device=self.accelerator.device)
         parts: dict[str, Tensor] = {}
-        for number in range(pieces):
-            place = number * world + rank
-            empty = place >= len(whole.tokens)  # then its gradient must still be there, as zero
-            share = _rows(whole, slice(0, 1) if empty else slice(place, None, pieces * world))
-            torch.manual_seed(self._seed(DROPOUT, self.step, place))
-            last = number == pieces - 1
+        for number, batch, place, rows in pieces:
+            empty = place >= len(batch.tokens)  # then its gradient must still be there, as zero
+            share = _rows(batch, slice(0, 1) if empty else rows)
+            torch.manual_seed(self._seed(DROPOUT, self.step, number, place))
+            last = (number, place) == (pieces[-1][0], pieces[-1][2])
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.ready):
                 divisors = {name: float("inf") if empty else count for name, count in terms.items()}
-                loss, means = self.ready(share.to(self.accelerator.device), divisors, 1 / pieces)
+                loss, means = self.ready(share.to(self.accelerator.device), divisors, 1 / len(pieces))
                 self.accelerator.backward(loss)
             total += loss.detach()
             parts = {name: value + parts.get(name, 0.0) for name, value in means.items()}
@@ -259,7 +264,7 @@ class Trainer:
         """A seed that these numbers and the training's seed alone decide."""
         return int(np.random.SeedSequence([self.config.seed, purpose, *numbers]).generate_state(1)[0])
 
-    def _rows_of(self, step: int) -> npt.NDArray[np.int64]:
+    def _rows_of(self, step: int) -> list[npt.NDArray[np.int64]]:
         while not self._steps or step >= self._first + len(self._steps):
             if self._steps:
                 self._epoch, self._first = self._epoch + 1, self._first + len(self._steps)
@@ -267,12 +272,16 @@ class Trainer:
             self._steps = step_batches(lengths, self.config.optimizer.token_budget, self.config.seed, self._epoch)
         return self._steps[step - self._first]
 
-    def _batch(self, rows: npt.NDArray[np.int64]) -> Batch:
-        tokens = torch.from_numpy(self.data.training.tokens.padded(rows)).long()
-        generator, objective = torch.Generator().manual_seed(self._seed(MASKS, self.step)), self.config.objective
-        tokens = sow_codes(tokens, objective.codes, generator)
-        spoiled, chosen = spoil(tokens, objective.mask, generator)
-        return Batch(tokens, spoiled, chosen, torch.from_numpy(self.data.training.labels[rows]))
+    def _batches(self) -> list[Batch]:
+        """The batches of the next step."""
+        objective, batches = self.config.objective, []
+        for number, rows in enumerate(self._rows_of(self.step)):
+            generator = torch.Generator().manual_seed(self._seed(MASKS, self.step, number))
+            tokens = torch.from_numpy(self.data.training.tokens.padded(rows)).long()
+            tokens = sow_codes(tokens, objective.codes, generator)
+            labels = torch.from_numpy(self.data.training.labels[rows])
+            batches.append(Batch(tokens, *spoil(tokens, objective.mask, generator), labels))
+        return batches
 
     # ---------------------------------------------------------------- looks, and the state on disk
 
