@@ -27,7 +27,7 @@ from ribospace.training.config import TrainConfig, read_preset
 from studies.tables import write_results
 
 HOME = Path(__file__).parent
-REAL, SAMPLED = "source <> 'sampled'", "source = 'sampled'"
+JUDGED = {"real": "source <> 'sampled'", "sampled": "source = 'sampled'", "nrc": "source = 'nRC'"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def finish(run: Run, data: Path, study: dict[str, Any]) -> float:
     words = [word for key, value in flat(run.settings) for word in ("--set", f"{key}={value}")]
     ribospace(run, "train", run.task, "--data", data, "--out", run.folder / "model", "--preset", run.preset, *words)
     for part in study["judged"]:
-        where = {"real": REAL, "sampled": SAMPLED}[part]
+        where = JUDGED[part]
         ribospace(
             run, "evaluate", run.folder / "model", "--data", data, "--where", where, "--split", "test",
             "--out", run.folder / part,

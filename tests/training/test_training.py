@@ -192,6 +192,7 @@ def test_classes_are_those_of_the_molecules_trained_on(words, tmp_path):
 
 def test_steps_hold_every_window_once_in_an_order_of_their_own():
     lengths = np.arange(1, 40)
+
     def rows(epoch):
         return [[batch.tolist() for batch in step] for step in step_batches(lengths, 256, seed=0, epoch=epoch)]
 

@@ -386,8 +386,8 @@ def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
 def step_batches(lengths: Rows, budget: int, seed: int, epoch: int) -> list[list[Rows]]:
     """Rows of each step of one epoch, in batches of like length, in an order that seed and epoch alone decide.
 
-    A step has several batches, of any lengths: molecules of one length are mostly of one type, and steps of one type each
-    would pull the weights to and fro.
+    A step has several batches, of any lengths: molecules of one length are mostly of one type, and steps of one type
+    each would pull the weights to and fro.
     """
     batches = token_budget_batches(lengths + 2, max(1, budget // MIXED), np.random.default_rng([seed, epoch]))
     return [batches[start : start + MIXED] for start in range(0, len(batches), MIXED)]
