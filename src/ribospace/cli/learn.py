@@ -61,7 +61,7 @@ def autoencoder(
     alone, BERT-like), masked (masked letters), classes (the rna_type, or what the column data.label says), or several.
     Interrupted or killed, the same command goes on where it stopped.
     """
-    _train_model(data, out, preset, config, settings, as_json, {})
+    _train_model(data, out, preset, config, settings, as_json, "autoencoder")
 
 
 @train.command(short_help="Learn to tell types apart")
@@ -77,7 +77,7 @@ def classifier(
 
     As `train autoencoder`, with the loss `classes` in place of `written`.
     """
-    _train_model(data, out, preset, config, settings, as_json, {"objective": {"written": 0.0, "classes": 1.0}})
+    _train_model(data, out, preset, config, settings, as_json, "classifier")
 
 
 def _train_model(
@@ -87,13 +87,13 @@ def _train_model(
     config: Path | None,
     settings: list[str] | None,
     as_json: bool,
-    task: dict[str, Any],
+    task: str,
 ) -> None:
     from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
-    from ribospace.training.config import TrainConfig, read_preset
+    from ribospace.training.config import TASKS, TrainConfig, read_preset
     from ribospace.training.train import train as train_model
 
-    said = laid_over(laid_over(read_preset(preset), task), read_toml(config) if config else {})
+    said = laid_over(laid_over(read_preset(preset), TASKS[task]), read_toml(config) if config else {})
     where = " and ".join([*([str(config)] if config else []), *(["--set"] if settings else [])]) or "the settings"
     chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), where)
     store = Collection.open(data)

@@ -16,6 +16,8 @@ from ribospace.training.data import DataConfig
 from ribospace.training.objectives import ObjectiveConfig
 
 SCHEDULES = ("cosine", "constant")
+#: What each kind of training lays over its preset.
+TASKS: dict[str, dict[str, Any]] = {"autoencoder": {}, "classifier": {"objective": {"written": 0.0, "classes": 1.0}}}
 
 
 def read_preset(name: str) -> dict[str, Any]:
