@@ -1,7 +1,7 @@
 """Run a study: python -m studies.run NAME. Trainings that are there are not made again; broken-off ones go on.
 
 A study is a folder with a study.toml: a title, the budget in minutes, settings that all its runs share ([base]) and the
-runs, each with a name, a preset, settings of its own and the task, autoencoder or classifier. Every run is trained and
+runs, each with a name, a preset, settings and a seed of its own, and the task, autoencoder or classifier. Every run is trained and
 judged by the commands that anyone would type, one thread each, as many at once as --jobs says; the collection's part
 `train` is learned from, `validation` looked at while training, `test` judged by and seen by no training.
 """
@@ -63,7 +63,7 @@ def read_study(name: str) -> tuple[dict[str, Any], list[Run]]:
     study = tomllib.loads(path.read_text(encoding="utf-8"))
     runs = []
     for one in study.pop("run"):
-        settings = {key: value for key, value in one.items() if isinstance(value, dict)}
+        settings = {key: value for key, value in one.items() if isinstance(value, dict) or key == "seed"}
         slug = "".join(letter if letter.isalnum() else "-" for letter in one["name"].lower())
         said = {"task": study.get("task", "autoencoder"), "preset": "default", "talk": "", **one}
         settings = laid_over(study.get("base", {}), settings)
