@@ -1,9 +1,10 @@
 """Run a study: python -m studies.run NAME. Trainings that are there are not made again; broken-off ones go on.
 
 A study is a folder with a study.toml: a title, the budget in minutes, settings that all its runs share ([base]) and the
-runs, each with a name, a preset, settings and a seed of its own, and the task, autoencoder or classifier. Every run is trained and
-judged by the commands that anyone would type, one thread each, as many at once as --jobs says; the collection's part
-`train` is learned from, `validation` looked at while training, `test` judged by and seen by no training.
+runs, each with a name, a preset, settings and a seed of its own, and the task, autoencoder or classifier. Every run is
+trained and judged by the commands that anyone would type, one thread each, as many at once as --jobs says; the
+collection's part `train` is learned from, `validation` looked at while training, `test` judged by and seen by no
+training.
 """
 
 from __future__ import annotations
