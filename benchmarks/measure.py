@@ -64,9 +64,11 @@ def paired(sides: dict[str, tuple[Callable[..., Iterator[int]], tuple[Any, ...]]
     """
     spawn = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
+    processes = []
     for name, side in sides.items():
         pipes[name], there = spawn.Pipe()
-        spawn.Process(target=_work, args=(there, *side), daemon=True).start()
+        processes.append(spawn.Process(target=_work, args=(there, *side), daemon=True))
+        processes[-1].start()
         pipes[name].recv()
     rates: dict[str, list[float]] = {name: [] for name in sides}
     peaks = dict.fromkeys(sides, 0.0)
@@ -76,6 +78,9 @@ def paired(sides: dict[str, tuple[Callable[..., Iterator[int]], tuple[Any, ...]]
             rate, peaks[name] = pipe.recv()
             if number:
                 rates[name].append(rate)
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send(False)
+        process.join()
     return {name: Side(rates[name], peaks[name]) for name in sides}
 
 
