@@ -84,9 +84,12 @@ class Rotary(nn.Module):
         super().__init__()
         self.register_buffer("frequency", base ** (-torch.arange(0, width, 2) / width), persistent=False)
 
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        """Turn (B, H, L, E), whose first token stands at position `start`."""
-        position = torch.arange(start, start + x.shape[2], device=x.device, dtype=torch.float32)
+    def forward(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
+        """Turn (B, H, L, E), whose first token stands at position `start`, or whose tokens stand at (L,) positions."""
+        if isinstance(start, Tensor):
+            position = start
+        else:
+            position = torch.arange(start, start + x.shape[2], device=x.device, dtype=torch.float32)
         angle = position[:, None] * self.frequency.float()  # (L, E/2)
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
         even, odd = x.chunk(2, dim=-1)
@@ -156,28 +159,44 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
         self.rotary = Rotary(width // self.heads, config.rotary) if config.rotary else None
         if self.rotary is not None and config.locality:
-            bias = torch.zeros(self.heads, width // self.heads)
-            bias[:, : width // self.heads // 2] = config.locality  # the cosine half of each head
-            with torch.no_grad():
-                self.query.bias.copy_(bias.flatten())
-                self.key_value.bias[:width].copy_(bias.flatten())
+            self.lean(config.locality, torch.zeros(self.heads))
+
+    @torch.no_grad()
+    def lean(self, locality: float, offsets: Tensor) -> None:
+        """Let each head lean to tokens that stand (H,) offsets behind the one that attends; before training."""
+        assert self.rotary is not None
+        width = len(self.query.bias)
+        bias = torch.zeros(1, self.heads, 1, width // self.heads)
+        bias[..., : width // self.heads // 2] = locality  # the cosine half of each head
+        turned = torch.cat(
+            [self.rotary(bias[:, head : head + 1], offsets[head : head + 1]) for head in range(self.heads)], 1
+        )
+        self.query.bias.copy_(turned.flatten())
+        self.key_value.bias[:width].copy_(bias.flatten())
 
     def _split(self, x: Tensor) -> Tensor:
         B, L, D = x.shape
         return x.view(B, L, self.heads, D // self.heads).transpose(1, 2)  # (B, L, D) → (B, H, L, E)
 
-    def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+    def project(self, x: Tensor, start: int | Tensor = 0) -> tuple[Tensor, Tensor]:
         """Keys, turned, and values of (B, L, D), each (B, H, L, E)."""
         key, value = self.key_value(x).chunk(2, dim=-1)
         return self._turned(self._split(key), start), self._split(value)
 
-    def _turned(self, x: Tensor, start: int) -> Tensor:
+    def _turned(self, x: Tensor, start: int | Tensor) -> Tensor:
         return self.rotary(x, start) if self.rotary is not None else x
 
     def attend(
-        self, x: Tensor, key: Tensor, value: Tensor, *, start: int = 0, mask: Tensor | None = None, causal: bool = False
+        self,
+        x: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        start: int | Tensor = 0,
+        mask: Tensor | None = None,
+        causal: bool = False,
     ) -> Tensor:
-        """Attend from (B, L, D) at position `start` to keys and values; `mask` is True where a key may be seen."""
+        """Attend from (B, L, D) at position `start`, or at (L,) positions, to keys and values; `mask` is True where a key may be seen."""
         query = self._turned(self._split(self.query(x)), start)
         if query.device.type == "cpu":  # there fused attention in bf16 is ten times slower than in fp32
             with torch.autocast("cpu", enabled=False):
