@@ -29,6 +29,7 @@ OLDER = ("<pad>", "<cls>", "<eos>", "<unk>", "<mask>", "<null>", *"ACGUNRYSWKMBD
 
 
 def main(folder: Path) -> None:
+    """Write the checkpoints, the molecules and the peers' embeddings of them."""
     folder.mkdir(parents=True, exist_ok=True)
     sequences = _sequences()
     model, alphabet, checkpoint = _original()

@@ -45,9 +45,7 @@ def token_budget_batches(
     return [batches[number] for number in generator.permutation(len(batches))]
 
 
-def _filled(
-    order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], budget: int
-) -> list[npt.NDArray[np.int64]]:
+def _filled(order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
     """Batches of rows in this order, the longest first, as large as the budget allows."""
     batches, start = [], 0
     while start < len(order):

@@ -60,9 +60,7 @@ class RnaFmEncoder(Encoder):
         self.name = "rnafm" if last else f"rnafm_layer{layer}"
         self.revision, self.pooling, self.layer = found.revision, pooling, layer
         self.width, self.window, self.location = config.width, config.window, str(found.location.resolve())
-        self.model = (
-            PackedRnaFm(found.model, self.bf16) if self.device.type == "cpu" else found.model.to(self.device)
-        )
+        self.model = PackedRnaFm(found.model, self.bf16) if self.device.type == "cpu" else found.model.to(self.device)
 
     def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
         """(n) molecules → (n, width) float32; see `Encoder.encode`."""
@@ -101,11 +99,12 @@ class RnaFmEncoder(Encoder):
     def _embedded(self, windows: Tokens) -> Iterator[tuple[npt.NDArray[np.int64], list[Tensor]]]:
         """Batches of row numbers, and for each row (its tokens with cls and eos, D) fp32; the longest first."""
         lengths = windows.lengths + 2
-        packed = isinstance(self.model, PackedRnaFm)
-        for rows in _packs(lengths) if packed else token_budget_batches(lengths, DEVICE_TOKENS):
+        on_processor = isinstance(self.model, PackedRnaFm)
+        for rows in _packs(lengths) if on_processor else token_budget_batches(lengths, DEVICE_TOKENS):
             sizes, padded = lengths[rows].tolist(), torch.from_numpy(windows.padded(rows)).long()
             if isinstance(self.model, PackedRnaFm):
-                yield rows, list(self.model(padded[padded != PAD], sizes, self.layer).split(sizes))
+                packed = self.model(padded[padded != PAD], sizes, self.layer)
+                yield rows, list(torch.split(packed, sizes))
             else:
                 with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                     out = self.model(padded.to(self.device), self.layer).float()
@@ -114,6 +113,8 @@ class RnaFmEncoder(Encoder):
 
 def _packs(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     """Rows of about `TOKENS` tokens, the longest first."""
+    if not len(lengths):
+        return []
     order = np.argsort(-lengths, kind="stable")
     pack = (np.cumsum(lengths[order]) - 1) // TOKENS
     return np.split(order, np.flatnonzero(np.diff(pack)) + 1)

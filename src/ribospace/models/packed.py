@@ -45,7 +45,7 @@ class PackedRnaFm:
         self.kind = torch.bfloat16 if bf16 else torch.float32
         self.embedding, self.norm = model.embedding, model.norm
         with torch.inference_mode():
-            self.blocks = [_PackedBlock(block, self.kind) for block in model.layers if isinstance(block, Block)]
+            self.blocks = [_PackedBlock(block, self.kind) for block in model.blocks]
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, lengths: Sequence[int], layer: int | None = None) -> Tensor:
@@ -70,7 +70,7 @@ class PackedRnaFm:
         sizes = [count * length for count, length in runs]
         x = torch.cat([
             self.embedding(part.view(count, length)).flatten(0, 1)
-            for (count, length), part in zip(runs, tokens.split(sizes), strict=True)
+            for (count, length), part in zip(runs, torch.split(tokens, sizes), strict=True)
         ])  # fmt: skip
         for block in self.blocks[:layer]:
             block.add_to(x, runs, sizes)
@@ -93,7 +93,8 @@ class _PackedBlock:
         """Add the block's answer to (T, D) in place."""
         projected = self.query_key_value(self._normed(x, self.attention_norm)).float()  # (T, 3 D)
         mixed = torch.empty_like(x)
-        for (count, length), part, place in zip(runs, projected.split(sizes), mixed.split(sizes), strict=True):
+        places = torch.split(projected, sizes), torch.split(mixed, sizes)
+        for (count, length), part, place in zip(runs, *places, strict=True):
             query, key, value = part.view(count, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (count, H, L, E)
             place.view(count, length, self.heads, -1).copy_(_attend(query, key, value).transpose(1, 2))
         x += self.out(mixed.to(self.kind))
@@ -141,8 +142,8 @@ class PackedLinear:
     def __call__(self, x: Tensor) -> Tensor:
         """(T, in) → (T, out)."""
         if self.prepacked:
-            behind = ("gelu", [], "none") if self.gelu else ("none", [], "")
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *behind)
+            behind, how = ("gelu", "none") if self.gelu else ("none", "")
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, behind, [], how)
         x = F.linear(x, self.weight, self.bias)
         return F.gelu(x) if self.gelu else x
 

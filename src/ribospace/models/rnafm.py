@@ -108,9 +108,14 @@ class RnaFm(nn.Module):
         there = tokens != PAD
         mask = None if bool(there.all()) else there[:, None, None, :]  # (B, 1, 1, L)
         x = self.embedding(tokens)
-        for block in self.layers[:layer]:
+        for block in self.blocks[:layer]:
             x = block(x, mask)
         return self.norm(x) if layer == self.config.layers else x
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The layers, as what they are."""
+        return [block for block in self.layers if isinstance(block, Block)]
 
     def attention(self, tokens: Tensor) -> Tensor:
         """(B, L) ids → (B, layers, H, L, L) how much each token (row) looks at each (column); 0 at PAD.
@@ -120,7 +125,7 @@ class RnaFm(nn.Module):
         there = tokens != PAD
         both = (there[:, :, None] & there[:, None, :])[:, None]  # (B, 1, L, L)
         x, maps = self.embedding(tokens), []
-        for block in self.layers:
+        for block in self.blocks:
             query, key, _ = block.project(x)
             scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
             weights = scores.masked_fill(~there[:, None, None, :], -torch.inf).softmax(dim=-1)

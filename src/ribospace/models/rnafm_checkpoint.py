@@ -1,7 +1,8 @@
 """RNA-FM's weights, in every layout they are published in. No pickle code is ever run.
 
-`RNA-FM_pretrained.pth` is the authors' file. The hub's `multimolecule/rnafm` has other names, another order of the vocabulary,
-and before December 2025 another prefix. Both become an `RnaFm`, tokens matched by what they say, never by their number.
+`RNA-FM_pretrained.pth` is the authors' file. The hub's `multimolecule/rnafm` has other names, another order of the
+vocabulary, and before December 2025 another prefix. Both become an `RnaFm`, tokens matched by what they say, never by
+their number.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ HUB_NAME = "multimolecule/rnafm"
 ORIGINAL_FILE = "RNA-FM_pretrained.pth"
 HUB_FILES = ("config.json", "vocab.txt", "model.safetensors")
 
-#: Our name of each part, the original's behind its last `encoder.`, and the hub's behind `model.`; N is a layer's number.
+#: Our name of each part, the original's behind its last `encoder.`, the hub's behind `model.`; N is a layer's number.
 PARTS = (
     ("embedding.tokens", "embed_tokens", "embeddings.word_embeddings"),
     ("embedding.positions", "embed_positions", "embeddings.position_embeddings"),
@@ -54,7 +55,7 @@ SIZES = (
     ("positions", "max_positions", "max_position_embeddings"),
     ("token_dropout", "token_dropout", "token_dropout"),
 )
-#: What a checkpoint may hold that an encoder has no use for: heads of other tasks, the hub's untrained pooler, counters.
+#: What a checkpoint may hold that an encoder has no use for: heads of other tasks, the hub's untrained pooler.
 UNUSED = re.compile(r"(contact_head|ss_head|pooler)\.|.*position_ids$|version$")
 
 
@@ -83,8 +84,8 @@ def load(source: Path | str = HUB_NAME) -> RnaFmCheckpoint:
     Parameters
     ----------
     source
-        `RNA-FM_pretrained.pth`, a folder with it or with config.json, vocab.txt and model.safetensors, the latter file, or
-        a repository on the hub, `owner/name` or `owner/name@revision`.
+        `RNA-FM_pretrained.pth`, a folder with it or with config.json, vocab.txt and model.safetensors, that file, or a
+        repository on the hub, `owner/name` or `owner/name@revision`.
 
     Raises
     ------
@@ -98,7 +99,9 @@ def load(source: Path | str = HUB_NAME) -> RnaFmCheckpoint:
     if path.is_dir():
         path = next((path / name for name in (HUB_FILES[-1], ORIGINAL_FILE) if (path / name).exists()), path)
         if path.is_dir():
-            raise UserError(f"{path} holds no RNA-FM: neither {HUB_FILES[-1]} nor {ORIGINAL_FILE}. Name another folder.")
+            raise UserError(
+                f"{path} holds neither {HUB_FILES[-1]} nor {ORIGINAL_FILE}: no RNA-FM. Name another folder."
+            )
     path = existing_file(path)
     if path.suffix == ".safetensors":
         files = [path, *(existing_file(path.parent / name) for name in HUB_FILES[:-1])]
@@ -163,7 +166,7 @@ def _built(
         with torch.device("meta"):
             expected = {key: tuple(value.shape) for key, value in RnaFm(config).state_dict().items()}
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"The sizes beside the weights in {path} are not an RNA-FM's: {error}. Fetch it again.") from error
+        raise UserError(f"The sizes stated for {path} are not an RNA-FM's: {error}. Fetch it again.") from error
     theirs = {_their_name(key, layout): key for key in expected}
     counted = {"embedding.tokens.weight", "head.bias"}  # along the vocabulary
     shapes = {

@@ -33,8 +33,8 @@ def hub_folder(name: str, files: Sequence[str]) -> Path:
     Returns
     -------
     Path
-        The folder of the cache that holds them; its name is the commit. Where the cache lies, an access token and whether
-        to stay offline are said by the environment: HF_HOME, HF_TOKEN, HF_HUB_OFFLINE=1.
+        The folder of the cache that holds them; its name is the commit. Where the cache lies, an access token and
+        whether to stay offline are said by the environment: HF_HOME, HF_TOKEN, HF_HUB_OFFLINE=1.
 
     Raises
     ------
@@ -52,18 +52,19 @@ def hub_folder(name: str, files: Sequence[str]) -> Path:
             commit = folder.name if folder is not None else revision or None
             folder = Path(hf_hub_download(repository, file, revision=commit)).parent
         except errors.RevisionNotFoundError as error:
-            raise UserError(f"{repository} on the hub has no revision {revision!r}. Name a branch, tag or commit.") from error
+            said = f"{repository} on the hub has no revision {revision!r}. Name a branch, tag or commit."
+            raise UserError(said) from error
         except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
             raise UserError(
                 f"There is no repository {repository} on the hub that you may read. Check the name, or set HF_TOKEN."
             ) from error
-        except errors.RemoteEntryNotFoundError as error:
-            raise UserError(f"{name} on the hub has no {file}. Choose another repository or revision.") from error
         except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
             raise Unavailable(
                 f"{name}: {file} is not in the cache and the hub is not reached, or HF_HUB_OFFLINE is set. "
                 "Fetch it once while online, or name a folder with the files."
             ) from error
+        except errors.EntryNotFoundError as error:
+            raise UserError(f"{name} on the hub has no {file}. Choose another repository or revision.") from error
         except OSError as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise Unavailable(f"{name}: {file} could not be fetched: {said}. Try again later.") from error
