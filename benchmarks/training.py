@@ -7,7 +7,6 @@ step's matrix products over the rate at which this machine multiplies large matr
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from statistics import median
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from benchmarks.measure import report
+from benchmarks.measure import matrix_rate, paired, report
 from benchmarks.reference import BATCH, Reference, padded, train_step, write_again
 from ribospace.alphabet import END, Tokens, tokenize
 from ribospace.config import from_mapping
@@ -35,7 +34,7 @@ WRITTEN = 256
 def main() -> None:
     keep_freed_memory()
     bf16 = has_bf16(torch.device("cpu"))
-    rates = {False: _matrix_rate(torch.float32), True: _matrix_rate(torch.bfloat16) if bf16 else 0.0}
+    rates = {False: matrix_rate(torch.float32), True: matrix_rate(torch.bfloat16) if bf16 else 0.0}
     tokens = _molecules()
     for width in (64, 160):
         _training(tokens, width, bf16, rates[bf16])
@@ -45,19 +44,6 @@ def main() -> None:
 def _molecules() -> Tokens:
     sequences = [one for batch in read_sample() for one in batch["sequence"].to_pylist() if 80 <= len(one) <= 205]
     return tokenize([sequences[number % len(sequences)] for number in range(MOLECULES)])
-
-
-def _matrix_rate(kind: torch.dtype) -> float:
-    """FLOP/s of a product of two large matrices."""
-    a, b = torch.randn(4096, 4096).to(kind), torch.randn(4096, 4096).to(kind)
-    seconds = []
-    for _ in range(6):
-        began = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - began)
-    rate = 2 * 4096**3 / median(seconds[1:])
-    print(json.dumps({"said": f"large matrices are multiplied at {rate / 1e9:,.0f} GFLOP/s in {kind}"}), flush=True)
-    return rate
 
 
 # -------------------------------------------------------------------- training
@@ -70,7 +56,7 @@ def _training(tokens: Tokens, width: int, bf16: bool, rate: float) -> None:
     trainers = {preset: _trainer(preset, width, tokens, bf16) for preset in ("talk", "default")}
     sides: dict[str, Callable[[], int]] = {"peer: plain fp32 loop": lambda: _plain(reference, optimizer, few)}
     sides |= {preset: lambda one=one: _steps(one) for preset, one in trainers.items()}  # type: ignore[misc]
-    runs = _paired(sides)
+    runs = paired(sides, ROUNDS)
     peer = median(runs["peer: plain fp32 loop"])
     for name, rounds in runs.items():
         note = ""
@@ -148,7 +134,7 @@ def _writing(tokens: Tokens) -> None:
 
     sides: dict[str, Callable[[], int]] = {"peer: one molecule at a time, no cache": alone}
     sides |= {preset: lambda model=model: _write(model, many) for preset, model in models.items()}  # type: ignore[misc]
-    runs = _paired(sides)
+    runs = paired(sides, ROUNDS)
     peer = median(runs["peer: one molecule at a time, no cache"])
     for name, rounds in runs.items():
         note = f"{median(rounds) / peer:.0f} times the peer" if name in models else ""
@@ -159,18 +145,6 @@ def _writing(tokens: Tokens) -> None:
 def _write(model: Autoencoder, tokens: torch.Tensor) -> int:
     greedy(model, model.encode(tokens), key_mask(tokens), tokens.shape[1] - 1)
     return len(tokens)
-
-
-def _paired(sides: dict[str, Callable[[], int]]) -> dict[str, list[float]]:
-    """Molecules a second of every side, in rounds that take each in turn, after a round to warm up."""
-    runs: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(ROUNDS + 1):
-        for name, work in sides.items():
-            began = time.perf_counter()
-            count = work()
-            if number:
-                runs[name].append(count / (time.perf_counter() - began))
-    return runs
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def _built(
             expected = {key: tuple(value.shape) for key, value in RnaFm(config).state_dict().items()}
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"The sizes stated for {path} are not an RNA-FM's: {error}. Fetch it again.") from error
-    theirs = {_their_name(key, layout): key for key in expected}
+    theirs = {theirs: ours for ours, theirs in checkpoint_names(config, layout).items()}
     counted = {"embedding.tokens.weight", "head.bias"}  # along the vocabulary
     shapes = {
         name: (len(vocabulary), *expected[key][1:]) if key in counted else expected[key] for name, key in theirs.items()
@@ -180,6 +180,18 @@ def _built(
     model = RnaFm(config)
     model.load_state_dict({key: value[rows] if key in counted else value for key, value in ours.items()})
     return model
+
+
+def checkpoint_names(config: RnaFmConfig, layout: int) -> dict[str, str]:
+    """What each of our weights is called in the original (layout 1) or on the hub (2), without a prefix.
+
+    Examples
+    --------
+    >>> checkpoint_names(RnaFmConfig(), 1)["layers.3.up.bias"], checkpoint_names(RnaFmConfig(), 2)["norm.weight"]
+    ('layers.3.fc1.bias', 'encoder.layer_norm.weight')
+    """
+    with torch.device("meta"):
+        return {key: _their_name(key, layout) for key in RnaFm(config).state_dict()}
 
 
 def _their_name(key: str, layout: int) -> str:
