@@ -1,7 +1,7 @@
 """RNA-FM: mean vectors of 200 real RNAs, ours beside multimolecule and rna-fm with the same random weights, in one run.
 
-Peers are measured where they are installed (the extra `peers`), one molecule at a time and in padded batches in the order of
-the file, as their documentation shows. Memory is that of processes of their own.
+Peers are measured where they are installed (the extra `peers`), one at a time and in padded batches in the order of the
+file, as their documentation shows. Memory is that of processes of their own.
 """
 
 from __future__ import annotations

@@ -77,10 +77,12 @@ def test_padding_batch_and_order_change_nothing(original):
         torch.testing.assert_close(backwards[number, :tokens], alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("tiles", [False, True])
 @pytest.mark.parametrize("bf16", [False, True])
-def test_packed_equals_plain(original, bf16):
+def test_packed_equals_plain(original, bf16, tiles, monkeypatch):
     """Runs of one length, molecules of every way to attend, and any order."""
     sequences = ["ACGU", "GGCC", "A", *SEQUENCES, "ACG" * 30, "UGC" * 30]
+    monkeypatch.setattr(packed, "has_tiles", lambda: tiles)
     found = PackedRnaFm(original, bf16)(*flat(sequences)).split([len(one) + 2 for one in sequences])
     with torch.inference_mode():
         expected = original(padded(sequences))
@@ -91,12 +93,15 @@ def test_packed_equals_plain(original, bf16):
             torch.testing.assert_close(one, plain, atol=1e-5, rtol=0)
 
 
-def test_long_molecules_attend_as_short_ones_do(monkeypatch):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [3, 32, 75, 300])
+def test_every_way_to_attend_is_the_formula(kind, length):
     torch.manual_seed(0)
-    query, key, value = torch.randn(3, 2, 4, 300, 8)
-    torch.testing.assert_close(
-        packed._attend(query, key, value), (query @ key.transpose(-1, -2)).softmax(-1) @ value, atol=1e-5, rtol=0
-    )
+    projected = torch.randn(2, length, 3, 4, 8).to(kind)
+    query, key, value = projected.float().permute(2, 0, 3, 1, 4)
+    expected = (query @ key.transpose(-1, -2)).softmax(-1) @ value
+    close = 1e-5 if kind == torch.float32 else 0.03
+    torch.testing.assert_close(packed._attend(projected).float(), expected, atol=close, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,8 @@
 Only attention sees molecules; those of one length are multiplied together. Weights are laid out for oneDNN once, which
 fuses GELU into the product; where this PyTorch or processor has no such layout, products are plain.
 
-With bf16 the linear layers are in bf16; the sum that runs through the network, the norms and attention stay in fp32.
+With bf16 linear layers are in bf16, and attention where that is faster (within, its softmax is in fp32); the sum that
+runs through the network and the norms stay in fp32.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from ribospace.models.rnafm import EPS, Block, RnaFm, checked_layer
 
 TOKENS = 1024  # of a batch; more gain nothing, and fall out of the processor's caches
+TILE = 32  # tokens that bf16 attention fills up to, or its softmax takes twice as long
 
 
 class PackedRnaFm:
@@ -80,6 +82,7 @@ class PackedRnaFm:
 class _PackedBlock:
     def __init__(self, block: Block, kind: torch.dtype) -> None:
         self.heads, self.kind = block.heads, kind
+        self.attention_kind = kind if has_tiles() else torch.float32
         self.attention_norm, self.feedforward_norm = _norm(block.attention_norm), _norm(block.feedforward_norm)
         scale = (block.query.out_features // block.heads) ** -0.5
         weight = torch.cat([block.query.weight * scale, block.key.weight, block.value.weight])
@@ -91,13 +94,13 @@ class _PackedBlock:
 
     def add_to(self, x: Tensor, runs: list[tuple[int, int]], sizes: list[int]) -> None:
         """Add the block's answer to (T, D) in place."""
-        projected = self.query_key_value(self._normed(x, self.attention_norm)).float()  # (T, 3 D)
-        mixed = torch.empty_like(x)
+        projected = self.query_key_value(self._normed(x, self.attention_norm)).to(self.attention_kind)  # (T, 3 D)
+        mixed = torch.empty(x.shape, dtype=self.kind)
         places = torch.split(projected, sizes), torch.split(mixed, sizes)
         for (count, length), part, place in zip(runs, *places, strict=True):
-            query, key, value = part.view(count, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (count, H, L, E)
-            place.view(count, length, self.heads, -1).copy_(_attend(query, key, value).transpose(1, 2))
-        x += self.out(mixed.to(self.kind))
+            answer = _attend(part.view(count, length, 3, self.heads, -1))  # (count, H, L, E)
+            place.view(count, length, self.heads, -1).copy_(answer.transpose(1, 2))
+        x += self.out(mixed)
         x += self.down(self.up(self._normed(x, self.feedforward_norm)))
 
     def _normed(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
@@ -108,16 +111,38 @@ def _norm(norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
     return norm.weight.detach(), norm.bias.detach()
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """(…, L, E) scaled queries, keys, values → (…, L, E).
+def _attend(projected: Tensor) -> Tensor:
+    """Mix values as queries and keys say.
 
-    Plain products are faster than the fused attention while a head's map fits into the caches (measured: 32 to 200).
+    Parameters
+    ----------
+    projected
+        (B, L, 3, H, E) scaled queries, keys and values of molecules of one length.
+
+    Returns
+    -------
+    Tensor
+        (B, H, L, E).
     """
-    if not 32 <= query.shape[-2] <= 200:
-        return F.scaled_dot_product_attention(query, key, value, scale=1.0)
-    scores = query @ key.transpose(-1, -2)
+    length = projected.shape[1]
+    if projected.dtype == torch.bfloat16:
+        projected = F.pad(projected, (0, 0, 0, 0, 0, 0, 0, -length % TILE))
+    query, key, value = projected.permute(2, 0, 3, 1, 4)
+    if projected.dtype == torch.bfloat16 or not 32 <= length <= 200:
+        mask = None
+        if query.shape[2] > length:
+            mask = torch.zeros(1, 1, 1, query.shape[2], dtype=query.dtype)
+            mask[..., length:] = -torch.inf
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)[:, :, :length]
+    scores = query @ key.transpose(2, 3)  # faster than fused in fp32 while a head's map stays in the caches
     torch.softmax(scores, dim=-1, out=scores)
     return scores @ value
+
+
+@cache
+def has_tiles() -> bool:
+    """Whether the processor multiplies bf16 tile by tile (AMX): there fused attention in bf16 is faster."""
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
 class PackedLinear:
