@@ -60,7 +60,8 @@ def refused(place, *words):
 
 
 def test_places(hub, original):
-    assert rnafm_checkpoint.load(hub).location == hub / "model.safetensors"
+    assert rnafm_checkpoint.load(hub).location == str(hub)
+    assert rnafm_checkpoint.load(original).location == str(original)
     torch.testing.assert_close(vectors(hub), vectors(hub / "model.safetensors"))
     torch.testing.assert_close(vectors(original.parent), vectors(original))
     refused(original.parent / "nowhere", "does not exist")
@@ -218,4 +219,4 @@ def test_from_the_hub(tmp_path):
             assert done.returncode == 0, done.stderr
             revision, location = done.stdout.split()
             assert revision == rnafm_checkpoint.load(FOLDER / "hub").revision
-            assert commit in location
+            assert location == f"multimolecule/rnafm@{commit}"

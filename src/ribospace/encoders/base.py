@@ -25,7 +25,7 @@ class Encoder(ABC):
     width
         Numbers in a vector.
     location
-        The folder it was read from, or "".
+        What to name to read it again, such as its folder, or "".
     """
 
     name: str

@@ -59,7 +59,7 @@ class RnaFmEncoder(Encoder):
         last = layer is None or layer == config.layers
         self.name = "rnafm" if last else f"rnafm_layer{layer}"
         self.revision, self.pooling, self.layer = found.revision, pooling, layer
-        self.width, self.window, self.location = config.width, config.window, str(found.location.resolve())
+        self.width, self.window, self.location = config.width, config.window, found.location
         self.model = PackedRnaFm(found.model, self.bf16) if self.device.type == "cpu" else found.model.to(self.device)
 
     def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:

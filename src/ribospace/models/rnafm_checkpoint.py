@@ -70,12 +70,12 @@ class RnaFmCheckpoint:
     revision
         First 12 digits of the SHA-256 of its files.
     location
-        The file or folder it was read from.
+        What to name to read the same again: an absolute path, or the hub's repository with the commit.
     """
 
     model: RnaFm
     revision: str
-    location: Path
+    location: str
 
 
 def load(source: Path | str = HUB_NAME) -> RnaFmCheckpoint:
@@ -94,8 +94,10 @@ def load(source: Path | str = HUB_NAME) -> RnaFmCheckpoint:
         size: the missing and unexpected names are given.
     """
     path = Path(source)
+    location = str(path.absolute())
     if not path.exists() and is_hub_name(str(source)):
         path = hub_folder(str(source), HUB_FILES)
+        location = f"{str(source).partition('@')[0]}@{path.name}"
     if path.is_dir():
         path = next((path / name for name in (HUB_FILES[-1], ORIGINAL_FILE) if (path / name).exists()), path)
         if path.is_dir():
@@ -108,7 +110,7 @@ def load(source: Path | str = HUB_NAME) -> RnaFmCheckpoint:
         model = _read_hub(*files)
     else:
         files, model = [path], _read_original(path)
-    return RnaFmCheckpoint(model.eval(), sha256(*files)[:12], path)
+    return RnaFmCheckpoint(model.eval(), sha256(*files)[:12], location)
 
 
 def _read_original(path: Path) -> RnaFm:
