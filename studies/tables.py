@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from ribospace.alphabet import tokenize
 from ribospace.analysis.evaluation import linear_probe, neighbour_accuracy, silhouette
@@ -164,6 +165,8 @@ def bars(rows: Sequence[Row], key: str, title: str) -> Figure:
         panel.annotate(
             write(value), (max(value, 0), place), (4, 0), textcoords="offset points", va="center", fontsize=9
         )
+    if write is percent:
+        panel.xaxis.set_major_formatter(PercentFormatter(1))
     panel.margins(x=0.15)
     panel.set_xlabel(what)
     panel.set_title(title, loc="left", fontsize=11)

@@ -126,7 +126,11 @@ def small_maps_figure(
     for place, (name, coordinates) in enumerate(maps):
         panel = figure.add_subplot(rows, columns, place + 1)
         for number, (label, molecules) in enumerate(groups):
-            style: dict[str, Any] = {"color": COLOURS[number % 8], "marker": MARKERS[(number // 8 + number) % 8], "s": 7}
+            style: dict[str, Any] = {
+                "color": COLOURS[number % 8],
+                "marker": MARKERS[(number // 8 + number) % 8],
+                "s": 7,
+            }
             x, y = coordinates[molecules].T
             panel.scatter(x, y, alpha=0.8, linewidths=0, label=label, **style)
         panel.set_title(name, fontsize=10, loc="left")

@@ -121,6 +121,11 @@ def test_impossible_sizes_are_refused(sizes, word):
         AutoencoderConfig(**sizes)
 
 
+def test_a_model_without_any_part_is_refused():
+    with pytest.raises(ValueError, match="nothing to learn"):
+        Autoencoder(AutoencoderConfig(decoder_layers=0))
+
+
 def test_reconstruct_ends_and_pads(model):
     written = model.reconstruct(padded(SEQUENCES))
     for row in written:

@@ -56,6 +56,25 @@ def test_save_replaces_whole(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
+def test_a_card_belongs_to_a_model_and_nothing_else_does(folder):
+    config = AutoencoderConfig(width=4, heads=1, feedforward=4)
+    checkpoint.save(Autoencoder(config), folder, "new", {}, "# new\n")
+    assert (folder / "README.md").read_text() == "# new\n"
+    assert checkpoint.is_model(folder)
+    revision = checkpoint.load(folder).revision
+    (folder / "README.md").write_text("# mine\n")  # a user's words on the model change no vector
+    assert checkpoint.load(folder).revision == revision
+    checkpoint.save(Autoencoder(config), folder, "newer", {}, "# newer\n")
+    assert (folder / "README.md").read_text() == "# newer\n"
+    (folder / "notes.md").write_text("x")
+    assert not checkpoint.is_model(folder)
+    with pytest.raises(UserError, match="would be lost"):
+        checkpoint.require_place(folder)
+    (folder / "notes.md").unlink()
+    (folder / "config.json").unlink()
+    assert not checkpoint.is_model(folder)  # half a model is no model
+
+
 def change(folder, **more):
     said = json.loads((folder / "config.json").read_text())
     said.update(more)
@@ -82,11 +101,39 @@ def test_layers_that_are_missing_are_named(folder):
         checkpoint.load(folder)
 
 
+def relabel(folder, metadata):
+    save_file(load_file(folder / "model.safetensors"), folder / "model.safetensors", metadata)
+
+
+def test_a_model_of_an_older_format_is_refused_with_the_version_that_wrote_it(folder):
+    old = {"width": 8, "heads": 2, "encoder_layers": 3, "decoder_layers": 1, "feedforward": 16, "window": 205}
+    change(folder, format=1, config=old, versions={"ribospace": "0.0.7"})
+    with pytest.raises(UserError) as refused:
+        checkpoint.load(folder)
+    assert str(refused.value) == (
+        f"The model in {folder} has format 1, this Ribospace reads 2. Train it again, or use it with the Ribospace "
+        "that wrote it (0.0.7)."
+    )
+    for unknown in (None, "0.0.7", {}):
+        change(folder, versions=unknown)
+        with pytest.raises(UserError, match=r"the Ribospace that wrote it\."):
+            checkpoint.load(folder)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (lambda f: change(f, config={"widht": 8}), "width"),
-        (lambda f: change(f, format=99), "format 99"),
+        (lambda f: change(f, format=99), r"format 99, this Ribospace reads 2\. Update Ribospace"),
+        (lambda f: change(f, format=None), "not the config"),
+        (lambda f: change(f, config=[8]), "not the config"),
+        (lambda f: change(f, config={}), "width is 64, the weights were made with 8"),
+        (lambda f: change(f, config={"width": "8"}), "must be int"),
+        (lambda f: (f / "config.json").write_text("[]"), "not the config"),
+        (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), "not JSON"),
+        (lambda f: relabel(f, {"config": "{"}), "damaged"),
+        (lambda f: relabel(f, {"config": "[8]"}), "does not fit"),
+        (lambda f: save_file({}, f / "model.safetensors"), "missing"),
         (lambda f: change(f, model="rnafm"), "not the config"),
         (lambda f: (f / "config.json").write_text("{"), "not JSON"),
         (lambda f: (f / "config.json").unlink(), "no model"),

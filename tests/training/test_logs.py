@@ -3,6 +3,7 @@
 import io
 import itertools
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -155,9 +156,11 @@ def test_without_held_out_molecules_the_projector_gets_those_of_training(store, 
 def test_a_resumed_training_logs_every_step_once_and_what_an_uninterrupted_one_logs(store, tmp_path):
     train(store, tmp_path / "whole", config())
     for at in (3, 4):  # 4: behind the step, before its look
+        time.sleep(1.1)  # event files are read in the order of their names, which tell seconds
         with pytest.raises(KeyboardInterrupt):
             train(store, tmp_path / "parts", config(), stop_at(at))
         assert len(read(tmp_path / "parts.training").Scalars("loss")) == at  # nothing waits in memory
+    time.sleep(1.1)
     train(store, tmp_path / "parts", config())
     whole, parts = read(tmp_path / "whole.training"), read(tmp_path / "parts.training")
     assert len(parts.Scalars("loss")) == 6
@@ -172,6 +175,7 @@ def test_steps_logged_behind_the_last_state_are_forgotten(tmp_path, saved, kept)
     for step in (1, 2, 3):
         killed.numbers({"loss": float(step)}, step)
     killed.close()
+    time.sleep(1.1)
     logs = Logs(tmp_path / "logs", saved)
     logs.numbers({"loss": 3.0}, saved + 1)
     logs.close()

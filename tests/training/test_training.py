@@ -8,7 +8,7 @@ import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from ribospace.alphabet import END, MASK, PAD, START, detokenize, tokenize
+from ribospace.alphabet import END, FIRST_LETTER, MASK, PAD, START, VOCABULARY_SIZE, detokenize, tokenize
 from ribospace.batching import cut_windows
 from ribospace.collection import Collection
 from ribospace.config import from_mapping
@@ -21,7 +21,7 @@ from ribospace.records import record_batch
 from ribospace.training.config import OptimizerConfig, TrainConfig, read_preset
 from ribospace.training.data import NEAR_COPY, WORD, DataConfig, _word_matrix, hold_out, step_batches, training_data
 from ribospace.training.metrics import character_error_rate
-from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, loss_sums, spoil
+from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, loss_sums, sow_codes, spoil
 from ribospace.training.train import train
 
 SMALL = {
@@ -156,6 +156,40 @@ def test_a_split_column_is_kept_to(words, tmp_path):
         training_data(store, DataConfig("split = 'test'", "split"), 30, 0)
 
 
+def test_a_split_column_validates_on_a_thousand_at_most(words, tmp_path, monkeypatch):
+    store = Collection.create(tmp_path / "split")
+    store.append([next(iter(words.read())).append_column("split", pa.array(["train", "validation"] * 60))])
+    monkeypatch.setattr("ribospace.training.data.MOST_HELD_OUT", 7)
+    one, again, other = (training_data(store, DataConfig(split="split"), 30, seed) for seed in (0, 0, 1))
+    drawn = detokenize(one.validation.tokens)
+    assert len(drawn) == one.about["validation_molecules"] == 7
+    assert "7 of 60, drawn with seed 0" in str(one.about["split"])
+    assert drawn == detokenize(again.validation.tokens) != detokenize(other.validation.tokens)
+    assert len(one.training) == 60
+
+
+def test_classes_are_those_of_the_molecules_trained_on(words, tmp_path):
+    kinds = ["a", "b", None, "c"]
+    columns = {"split": ["train", "train", "train", "validation"] * 30, "kind": kinds * 30}
+    batch = next(iter(words.read()))
+    for name, values in columns.items():
+        batch = batch.append_column(name, pa.array(values))
+    store = Collection.create(tmp_path / "split")
+    store.append([batch])
+    config = DataConfig(split="split", label="kind")
+    data = training_data(store, config, 30, 0, None)
+    assert data.classes == ("a", "b")
+    assert set(data.training.labels.tolist()) == {0, 1, -1}
+    assert set(data.validation.labels.tolist()) == {-1}
+    missing, unseen = data.said
+    assert missing.startswith("30 of 120 molecules have no kind")
+    assert unseen.startswith("In validation the kind of 30 molecules is none that the model learns (c)")
+    named = training_data(store, config, 30, 0, ("a", "z"))
+    assert named.classes == ("a", "z")
+    assert named.said[0] == "No molecule trained on has the kind z, which model.classes names"
+    assert training_data(store, config, 30, 0).said == ()
+
+
 def test_steps_hold_every_window_once_in_an_order_of_their_own():
     lengths = np.arange(1, 40)
     steps = step_batches(lengths, 64, seed=0, epoch=0)
@@ -250,6 +284,20 @@ def test_masks_have_berts_proportions_and_spare_special_tokens():
     assert other.sum() / letters.sum() == pytest.approx(0.015 * 3 / 4, abs=0.004)  # a random base is A itself in 1 of 4
     assert torch.equal(spoiled, spoil(tokens, 0.15, torch.Generator().manual_seed(0))[0])
     assert torch.equal(spoil(tokens, 0.0, torch.Generator().manual_seed(0))[0], tokens)
+
+
+def test_codes_are_sown_among_letters_only():
+    tokens = torch.from_numpy(tokenize(["ACGU" * 50] * 2000).padded()).long()
+    sown = sow_codes(tokens, 0.05, torch.Generator().manual_seed(0))
+    changed = sown != tokens
+    letters = tokens >= FIRST_LETTER
+    assert not changed[~letters].any()
+    assert float(changed[letters].float().mean()) == pytest.approx(0.05, abs=0.01)
+    by_molecule = changed.float().mean(dim=1)
+    assert float((by_molecule == 0).float().mean()) > 0.5
+    assert float(by_molecule.max()) > 0.5
+    assert set(sown[changed].tolist()) == set(range(FIRST_LETTER + 4, VOCABULARY_SIZE))
+    assert torch.equal(sow_codes(tokens, 0.0, torch.Generator()), tokens)
 
 
 def test_character_error_rate_known_values():

@@ -110,13 +110,11 @@ def _require_own(out: Path) -> None:
 
 def _trained(store: Collection, folder: Path, steps: int) -> dict[str, Any]:
     """Train, or take the model that an earlier demo trained in the same way on the same molecules."""
-    from ribospace.models import checkpoint
     from ribospace.training.config import OptimizerConfig, TrainConfig
     from ribospace.training.train import train
 
     config = TrainConfig(name="autoencoder", optimizer=OptimizerConfig(steps=steps, minutes=1.2, token_budget=4096))
-    if checkpoint.is_model(folder):
-        about = checkpoint.load(folder).about
+    if about := _earlier(folder):
         distinct = len(store.table(["sequence"])["sequence"].unique())
         if about["training"] == json.loads(json.dumps(dataclasses.asdict(config))) and (
             about["data"]["distinct_molecules"] == distinct
@@ -124,6 +122,16 @@ def _trained(store: Collection, folder: Path, steps: int) -> dict[str, Any]:
             return {"data": about["data"], "figures": about["figures"]}
     with progress_bar("Training", "steps") as progress:
         return train(store, folder, config, progress)
+
+
+def _earlier(folder: Path) -> dict[str, Any]:
+    """What an earlier demo's model says of itself; nothing where there is none that this version reads."""
+    from ribospace.models import checkpoint
+
+    try:
+        return checkpoint.load(folder).about if checkpoint.is_model(folder) else {}
+    except UserError:
+        return {}
 
 
 def _draw(store: Collection, column: str, out: Path) -> None:

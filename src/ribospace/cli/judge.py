@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ribospace.cli.output import Json, say, table
+from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection import Collection
+from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
 from ribospace.files import versions, written_whole
 
 if TYPE_CHECKING:
+    from ribospace.training.data import DataConfig
     from ribospace.training.evaluate import Evaluation
+
+FILES = ("report.json", "by_length.csv", "per_class.csv", "confusion.csv", "confusion.png", "calibration.png")
+SCORES = ("precision", "recall", "f1")
 
 
 def evaluate(
@@ -36,72 +43,102 @@ def evaluate(
     A model that was trained on the same molecules is judged on what it knows: use --split test.
     """
     from ribospace.models import checkpoint
+    from ribospace.models.device import pick_device
+    from ribospace.training.data import DataConfig
     from ribospace.training.evaluate import evaluate as judge
+    from ribospace.training.evaluate import molecules_of
 
-    own = out.is_dir() and ((out / "report.json").exists() or not any(out.iterdir()))
-    if out.exists() and not own:
-        raise UserError(f"{out} exists and is no report. Choose a new folder for it.")
+    _require_own(out)
     found = checkpoint.load(model)
     store = Collection.open(data)
-    result = judge(found.model, store, where=where, split=column if split else "", part=split, beams=beams)
-    said = {
-        "model": str(model), "revision": found.revision, "collection": store.uri, "where": where, "split": split,
-        "beams": beams, "versions": versions("torch"), **asdict(result),
-    }  # fmt: skip
-    _write(out, said, result, found.name)
-    say(as_json, json.loads(json.dumps(said, default=_plain)), *_lines(result), f"Wrote the report to {out}")
+    asked = DataConfig(
+        where=where, split=column if split else "", label=_data(found.about).get("label", DataConfig.label)
+    )
+    molecules = molecules_of(store, found.model.config, asked, split)
+    warnings = [one for one in (_known(found.about, asked, store.uri, split), molecules.warning) if one]
+    for line in warnings:
+        print(line, file=sys.stderr, flush=True)
+    with written_whole(out) as folder:  # a place that cannot be written to is refused before the work
+        with progress_bar("Judging", "windows") as progress:
+            result = judge(found.model.to(pick_device()), molecules, beams, progress)
+        said = {
+            "model": str(model), "revision": found.revision, "collection": store.uri, "where": where, "split": split,
+            "beams": beams, "versions": versions("torch"), "warnings": warnings, **asdict(result),
+        }  # fmt: skip
+        _write(folder, said, result, found.name)
+    lines = [*_lines(result, split), *warnings, f"Wrote the report to {out}"]
+    say(as_json, json.loads(json.dumps(said, default=_plain)), *lines)
 
 
-def _lines(result: Evaluation) -> list[str]:
-    lines = [f"Judged on {result.molecules:,} distinct molecules in {result.windows:,} windows"]
+def _require_own(out: Path) -> None:
+    """Refuse a place that holds anything but a report."""
+    if out.exists() and not (out.is_dir() and {file.name for file in out.iterdir()} <= set(FILES)):
+        raise UserError(f"{out} exists and is no report. Choose a new folder for it.")
+
+
+def _known(about: Mapping[str, Any], asked: DataConfig, uri: str, part: str) -> str:
+    """A warning where the model may be judged by molecules that it was trained on."""
+    there = about.get("data", {}).get("collection", "")
+    same = there == uri or bool(there and not is_remote(uri) and Path(there).resolve() == Path(uri).resolve())
+    kept_apart = part in ("validation", "test") and _data(about).get("split") == asked.split
+    if not same or kept_apart:
+        return ""
+    return (
+        f"The model was trained on molecules of {uri}: where these are among them, the figures are too good. "
+        "A model trained with data.split can be judged by --split test"
+    )
+
+
+def _data(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section [data] of the model's training."""
+    return about.get("training", {}).get("data", {})
+
+
+def _lines(result: Evaluation, split: str) -> list[str]:
+    of = f" of {split}" if split else ""
+    lines = [f"Judged on {result.molecules:,} distinct molecules{of}, in {result.windows:,} windows"]
     if result.rewritten:
         rows = result.rewritten.by_length
         cells = [
-            (f"{r['from']:.0f} to {r['to']:.0f}", f"{r['molecules']:,}", f"{r['cer']:.2%}", f"{r['exact']:.1%}")
+            (f"{r['from']:.0f} to {r['to']:.0f}", f"{r['windows']:,}", f"{r['cer']:.2%}", f"{r['exact']:.1%}")
             for r in rows
         ]
         cells.append(("all", f"{result.windows:,}", f"{result.rewritten.cer:.2%}", f"{result.rewritten.exact:.1%}"))
-        lines += ["", table(cells, ("nt", "windows", "character errors", "exact"), [1, 2, 3])]
+        lines += ["", table(cells, ("length (nt)", "windows", "character errors", "exact"), [1, 2, 3])]
     if result.classified:
         c = result.classified
         types = [
-            (r["rna_type"], f"{r['molecules']:,}", f"{r['precision']:.3f}", f"{r['recall']:.3f}", f"{r['f1']:.3f}")
+            (r["label"], f"{r['molecules']:,}", *(f"{r[n]:.3f}" if r["molecules"] else "-" for n in SCORES))
             for r in c.per_class
         ]
-        lines += ["", table(types, ("rna_type", "molecules", "precision", "recall", "F1"), [1, 2, 3, 4]), ""]
+        lines += ["", table(types, (result.label, "molecules", "precision", "recall", "F1"), [1, 2, 3, 4]), ""]
         lines.append(
-            f"F1 {c.micro_f1:.4f} micro, {c.macro_f1:.4f} macro; expected calibration error {c.calibration_error:.3f}"
+            f"F1 {c.micro_f1:.4f} micro (the share told right), {c.macro_f1:.4f} macro (the mean of the classes that "
+            f"occur); expected calibration error {c.calibration_error:.3f}"
         )
-    if result.without_class and result.classified:
-        names = f" ({', '.join(result.unknown_types)})" if result.unknown_types else ""
-        lines.append(
-            f"{result.without_class:,} molecules are of no type that the model knows{names}: not counted above"
-        )
-    return lines
+    return [*lines, ""]
 
 
-def _write(out: Path, said: dict[str, Any], result: Evaluation, name: str) -> None:
-    """The report's folder, whole or not at all."""
+def _write(folder: Path, said: dict[str, Any], result: Evaluation, name: str) -> None:
+    """The report's files."""
     from ribospace.plots import calibration_figure, confusion_figure
 
-    with written_whole(out) as folder:
-        folder.mkdir()
-        (folder / "report.json").write_text(json.dumps(said, indent=1, default=_plain) + "\n", encoding="utf-8")
-        if result.rewritten:
-            _write_csv(folder / "by_length.csv", result.rewritten.by_length)
-        if result.classified:
-            names = [str(row["rna_type"]) for row in result.classified.per_class]
-            confusion = result.classified.confusion
-            _write_csv(folder / "per_class.csv", result.classified.per_class)
-            rows = [
-                {"true": a, **dict(zip(names, row.tolist(), strict=True))}
-                for a, row in zip(names, confusion, strict=True)
-            ]
-            _write_csv(folder / "confusion.csv", rows)
-            title = f"{name} on {result.molecules - result.without_class:,} molecules"
-            confusion_figure(confusion, names, title).savefig(folder / "confusion.png")
-            bins, error = result.classified.calibration, result.classified.calibration_error
-            calibration_figure(bins, error, title).savefig(folder / "calibration.png")
+    folder.mkdir()
+    (folder / "report.json").write_text(json.dumps(said, indent=1, default=_plain) + "\n", encoding="utf-8")
+    if result.rewritten:
+        _write_csv(folder / "by_length.csv", result.rewritten.by_length)
+    if result.classified:
+        names = [str(row["label"]) for row in result.classified.per_class]
+        confusion = result.classified.confusion
+        _write_csv(folder / "per_class.csv", result.classified.per_class)
+        rows = [
+            {"true": a, **dict(zip(names, row.tolist(), strict=True))} for a, row in zip(names, confusion, strict=True)
+        ]
+        _write_csv(folder / "confusion.csv", rows)
+        title = f"{name} on {result.molecules - result.without_class:,} molecules"
+        confusion_figure(confusion, names, title).savefig(folder / "confusion.png")
+        bins, error = result.classified.calibration, result.classified.calibration_error
+        calibration_figure(bins, error, title).savefig(folder / "calibration.png")
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +16,10 @@ from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
 from ribospace.files import existing_file
+from ribospace.progress import silent
+
+if TYPE_CHECKING:
+    from ribospace.training.data import DataConfig
 
 train = typer.Typer(no_args_is_help=True, help="Train a model.", rich_markup_mode=None)
 
@@ -51,8 +58,8 @@ def autoencoder(
     """Train an autoencoder: an encoder reads a molecule, a decoder writes it again letter by letter.
 
     The weights of [objective] choose what is learned: written (the decoder), letters (every letter by the encoder
-    alone, BERT-like), masked (masked letters), classes (the rna_type), or several. Interrupted or killed, the same
-    command goes on where it stopped.
+    alone, BERT-like), masked (masked letters), classes (the rna_type, or what the column data.label says), or several.
+    Interrupted or killed, the same command goes on where it stopped.
     """
     _train_model(data, out, preset, config, settings, as_json, {})
 
@@ -66,7 +73,7 @@ def classifier(
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Train a classifier: an encoder reads a molecule and names its rna_type.
+    """Train a classifier: an encoder reads a molecule and names its rna_type, or what the column data.label says.
 
     As `train autoencoder`, with the loss `classes` in place of `written`.
     """
@@ -87,35 +94,40 @@ def _train_model(
     from ribospace.training.train import train as train_model
 
     said = laid_over(laid_over(read_preset(preset), task), read_toml(config) if config else {})
-    chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), str(config) if config else "the settings")
+    where = " and ".join([*([str(config)] if config else []), *(["--set"] if settings else [])]) or "the settings"
+    chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), where)
     store = Collection.open(data)
-    with progress_bar("Training", "steps") as progress:
-        answer = train_model(store, out, chosen, progress)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that `accelerate launch` began
+    with progress_bar("Training", "steps") if first else contextlib.nullcontext(silent) as progress:
+        answer = train_model(store, out, chosen, progress, lambda line: print(line, file=sys.stderr, flush=True))
+    if not first:
+        return
     about, figures = answer["data"], answer["figures"]
     say(
         as_json,
         {"model": str(out), **answer},
         f"Trained on {about['training_molecules']:,} molecules for {figures['steps']:,} steps in "
-        f"{figures['seconds']:.0f} s ({figures['molecules_per_second']:,.0f} molecules/s, {figures['precision']})",
-        _judged(about, figures),
+        f"{figures['seconds']:,.1f} s ({figures['molecules_per_second']:,.0f} molecules/s, {figures['precision']})",
+        *_judged(about, figures, chosen.data),
         *figures["said"],
         *([figures["stopped"].capitalize()] if figures["stopped"] else []),
-        f"Wrote the model to {out}",
+        f"Wrote the model and its card to {out}",
     )
 
 
-def _judged(about: dict[str, Any], figures: dict[str, Any]) -> str:
+def _judged(about: dict[str, Any], figures: dict[str, Any], data: DataConfig) -> list[str]:
     parts = []
     if "validation_cer" in figures:
-        parts.append(f"Character error rate {figures['validation_cer']:.2%}")
+        parts.append(f"character error rate {figures['validation_cer']:.2%} (edits over letters)")
     if "validation_micro_f1" in figures:
-        parts.append(
-            f"F1 of the types {figures['validation_micro_f1']:.3f} micro, {figures['validation_macro_f1']:.3f} macro"
-        )
+        both = f"{figures['validation_micro_f1']:.3f} micro, {figures['validation_macro_f1']:.3f} macro"
+        parts.append(f"F1 of the {data.label} {both}")
     if not parts:
-        return "Not judged: no molecule is held out that is not a near copy of a training molecule"
-    count = about["validation_molecules"]
-    return f"{', '.join(parts)} on {count:,} molecules held out ({about['split'].split(';')[0]})"
+        return []
+    molecules, windows = about["validation_molecules"], about["validation_windows"]
+    cut = f", in {windows:,} windows" if windows > molecules else ""
+    which = f"of the part 'validation' in {data.split!r}" if data.split else "held out at random"
+    return [f"On {molecules:,} molecules {which}{cut}: {'; '.join(parts)}"]
 
 
 def embed(

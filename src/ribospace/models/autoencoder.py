@@ -105,10 +105,6 @@ class AutoencoderConfig:
         object.__setattr__(self, "classes", tuple(self.classes))
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("a class is named twice")
-        if not (self.decoder_layers or self.letter_head or self.classes):
-            raise ValueError(
-                "the model has neither decoder_layers nor letter_head nor classes: there is nothing to learn"
-            )
 
     @property
     def block(self) -> BlockConfig:
@@ -160,6 +156,8 @@ class Autoencoder(nn.Module):
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
+        if not (config.decoder_layers or config.letter_head or config.classes):
+            raise ValueError("the model has neither decoder_layers nor letter_head nor classes: nothing to learn")
         self.config = config
         self.embedding = TokenEmbedding(config.width, config.nucleobase)
         self.encoder = nn.ModuleList(EncoderLayer(config.block) for _ in range(config.encoder_layers))
@@ -275,9 +273,9 @@ class Autoencoder(nn.Module):
         Returns
         -------
         Tensor
-            (B, at most 2 L) ids behind START; what follows END is PAD.
+            (B, at most 9/8 L + 16) ids behind START; what follows END is PAD. A decoder that finds no END stops there.
         """
-        memory, mask, limit = self.encode(tokens), key_mask(tokens), 2 * tokens.shape[1]
+        memory, mask, limit = self.encode(tokens), key_mask(tokens), tokens.shape[1] + tokens.shape[1] // 8 + 16
         if beams > 1:
             return beam_search(self, memory, mask, limit, beams, cached)
         return greedy(self, memory, mask, limit, cached)

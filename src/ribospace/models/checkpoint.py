@@ -1,4 +1,4 @@
-"""A model on disk: `model.safetensors` and `config.json` in one folder. No pickle is ever read."""
+"""A model on disk: `model.safetensors`, `config.json` and a model card in one folder. No pickle is ever read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ribospace.errors import UserError
 from ribospace.files import sha256, versions, written_whole
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
 
-FORMAT = 1
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+#: 2 added positions, activation, norm_first, tied, nucleobase, letter_head and classes, and renamed the weights.
+FORMAT = 2
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Checkpoint:
     about: dict[str, Any]
 
 
-def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any]) -> None:
+def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any], card: str = "") -> None:
     """Write a model to a folder, whole or not at all.
 
     Parameters
@@ -60,6 +61,8 @@ def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any
         What to call it.
     about
         Data, split, seed, figures: anything that JSON takes.
+    card
+        The model card in Markdown; none by default.
     """
     said = {
         "format": FORMAT,
@@ -75,6 +78,8 @@ def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any
         beside.mkdir()
         safetensors.torch.save_file(tensors, beside / WEIGHTS, {"config": json.dumps(said["config"])})
         (beside / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        if card:
+            (beside / CARD).write_text(card, encoding="utf-8")
 
 
 def load(folder: Path | str) -> Checkpoint:
@@ -83,19 +88,13 @@ def load(folder: Path | str) -> Checkpoint:
     Raises
     ------
     UserError
-        If the folder holds no model, its files are damaged, or its config and weights disagree (the names are given).
+        If the folder holds no model, one of another format, its files are damaged, or its config and weights disagree
+        (the names are given).
     """
     folder = Path(folder)
     said = _read_config(folder)
     config = from_mapping(AutoencoderConfig, said["config"], str(folder / CONFIG))
-    try:
-        with safetensors.safe_open(folder / WEIGHTS, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            made_with = json.loads((file.metadata() or {}).get("config", "null"))
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} has no {WEIGHTS}. Train it again, or copy the whole folder.") from error
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"{folder / WEIGHTS} is damaged: {error}. Copy it again.") from error
+    tensors, made_with = _read_weights(folder)
     with torch.device("meta"):
         model = Autoencoder(config)
     if made_with is not None:
@@ -121,9 +120,9 @@ def require_place(folder: Path | str) -> None:
 
 
 def is_model(folder: Path | str) -> bool:
-    """Whether a folder holds a model and nothing else."""
+    """Whether a folder holds a model and nothing else; its card may be missing."""
     folder = Path(folder)
-    return folder.is_dir() and {file.name for file in folder.iterdir()} == {CONFIG, WEIGHTS}
+    return folder.is_dir() and {file.name for file in folder.iterdir()} - {CARD} == {CONFIG, WEIGHTS}
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -135,11 +134,36 @@ def _read_config(folder: Path) -> dict[str, Any]:
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / CONFIG} is not JSON: {error}. Copy it again.") from error
-    if not isinstance(said, dict) or said.get("model") != "autoencoder" or not isinstance(said.get("config"), dict):
-        raise UserError(f"{folder / CONFIG} is not the config of a Ribospace autoencoder.")
-    if said.get("format") != FORMAT:
-        raise UserError(f"{folder} has format {said.get('format')}, this Ribospace reads {FORMAT}. Update Ribospace.")
+    if not isinstance(said, dict) or not isinstance(said.get("format"), int):
+        raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Name a folder that train wrote.")
+    _require_format(folder, said)
+    if said.get("model") != "autoencoder" or not isinstance(said.get("config"), dict):
+        raise UserError(f"{folder / CONFIG} is not the config of a Ribospace autoencoder. Copy it again.")
     return said
+
+
+def _require_format(folder: Path, said: dict[str, Any]) -> None:
+    if said["format"] == FORMAT:
+        return
+    what = f"The model in {folder} has format {said['format']}, this Ribospace reads {FORMAT}"
+    if said["format"] > FORMAT:
+        raise UserError(f"{what}. Update Ribospace.")
+    made_by = said.get("versions")
+    version = f" ({made_by['ribospace']})" if isinstance(made_by, dict) and made_by.get("ribospace") else ""
+    raise UserError(f"{what}. Train it again, or use it with the Ribospace that wrote it{version}.")
+
+
+def _read_weights(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any] | None]:
+    """The tensors, and the config that they were made with, where they say it."""
+    try:
+        with safetensors.safe_open(folder / WEIGHTS, "pt") as file:
+            made_with = json.loads((file.metadata() or {}).get("config", "null"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no {WEIGHTS}. Train it again, or copy the whole folder.") from error
+    except (safetensors.SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise UserError(f"{folder / WEIGHTS} is damaged: {error}. Copy it again.") from error
+    return tensors, made_with if made_with is None or isinstance(made_with, dict) else {}
 
 
 def _require_same_config(folder: Path, says: dict[str, Any], made_with: dict[str, Any]) -> None:

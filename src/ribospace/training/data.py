@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,15 @@ from scipy import sparse
 from ribospace.alphabet import Tokens, detokenize, tokenize
 from ribospace.batching import cut_windows, token_budget_batches
 from ribospace.collection import Collection
-from ribospace.errors import UserError
+from ribospace.errors import UserError, nearest
+from ribospace.training.objectives import NO_CLASS
 
 WORD = 6
 NEAR_COPY, MAYBE_COPY, IDENTITY = 0.3, 0.05, 0.8
 MOST_HELD_OUT = 1000
+PARTS = ("train", "validation")
+
+Rows: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,17 @@ class DataConfig:
         An SQL condition on the molecules; all by default.
     split
         A column that says "train", "validation" or "test", as `ribospace split` writes it; without one, molecules are
-        held out at random and those with a near copy in training are left out.
+        held out at random and those with a near copy in training are left out. At most 1,000 are judged by.
     held_out
         Share of the molecules held out, where there is no such column.
+    label
+        The column that a classifier names.
     """
 
     where: str = ""
     split: str = ""
     held_out: float = 0.1
+    label: str = "rna_type"
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
@@ -48,7 +56,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Examples:
-    """Windows of molecules, and the types of these.
+    """Windows of molecules, and the labels of these.
 
     Attributes
     ----------
@@ -79,15 +87,21 @@ class TrainingData:
         Windows of molecules.
     about
         How many, from where, and how the split was made.
+    classes
+        Names of the labels' numbers.
+    said
+        What a user should know of the labels before training begins.
     """
 
     training: Examples
     validation: Examples
     about: dict[str, str | int]
+    classes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 def training_data(
-    collection: Collection, config: DataConfig, window: int, seed: int, classes: Sequence[str] = ()
+    collection: Collection, config: DataConfig, window: int, seed: int, classes: Sequence[str] | None = ()
 ) -> TrainingData:
     """Read the distinct sequences of a collection, cut the long ones into windows, hold some molecules out.
 
@@ -100,7 +114,7 @@ def training_data(
     seed
         Of the choice.
     classes
-        Types that have a class number; molecules of others have none.
+        Labels that have a class number, molecules of others have none; None: the labels of the molecules trained on.
 
     Returns
     -------
@@ -109,54 +123,169 @@ def training_data(
     Raises
     ------
     UserError
-        If there are fewer than two distinct molecules to train on, or the split leaves none.
+        If there are fewer than two distinct molecules to train on, the split leaves none, a column does not exist, or
+        there are fewer than two labels to tell apart.
     """
     table = distinct(collection, config)
     if len(table) < 2:
-        raise UserError(f"{collection.uri} gives {len(table)} distinct molecules to train on. Import more.")
+        left = f"{config.where!r} leaves {len(table)} of its" if config.where else f"it has {len(table)}"
+        mend = "Loosen data.where" if config.where else "Import more"
+        raise UserError(f"{collection.uri} is too small to train on: {left} distinct molecules. {mend}.")
     tokens = tokenize(table["sequence"])
     windows, molecule = cut_windows(tokens, window, window // 4)
-    number = {name: place for place, name in enumerate(classes)}
-    labels = np.array([number.get(name, -1) for name in table["rna_type"].to_pylist()])
+    if config.split:
+        kept, how = _by_column(collection, config, table[config.split].to_pylist(), seed)
+    else:
+        kept, how = _at_random(windows, molecule, config.held_out, seed)
+    known, labels, said = _labelled(collection, config.label, table, kept, classes)
     examples = Examples(windows, labels[molecule])
+    training, validation = (examples.take(np.flatnonzero(np.isin(molecule, kept[part]))) for part in PARTS)
     about: dict[str, str | int] = {
         "collection": collection.uri,
         "where": config.where,
         "distinct_molecules": len(tokens),
         "longer_than_window": int((tokens.lengths > window).sum()),
+        **how,
+        "training_molecules": len(kept["train"]),
+        "training_windows": len(training),
+        "validation_molecules": len(kept["validation"]),
+        "validation_windows": len(validation),
     }
-    if config.split:
-        parts = np.array(table[config.split].to_pylist(), dtype=object)
-        kept = {name: np.flatnonzero(parts == name) for name in ("train", "validation")}
-        about["split"] = f"the column {config.split!r}: trained on train, validated on validation, test never seen"
-    else:
-        held = hold_out(windows, molecule, config.held_out, seed)
-        kept = {"train": np.setdiff1d(np.arange(len(tokens)), held.candidates), "validation": held.kept}
-        about["validation_near_copies_left_out"] = len(held.candidates) - len(held.kept)
-        about["split"] = (
-            f"molecules held out at random (seed {seed}); one that is {IDENTITY:.0%} identical to, or shares more "
-            f"than {NEAR_COPY:.0%} of its {WORD}-mers with, any window trained on is neither trained on nor judged by"
-        )
-    if not len(kept["train"]):
-        raise UserError(f"{collection.uri} has no molecule to train on: none says 'train' in {config.split!r}.")
-    rows = {name: np.flatnonzero(np.isin(molecule, which)) for name, which in kept.items()}
-    about |= {"training_molecules": len(kept["train"]), "training_windows": len(rows["train"])}
-    about["validation_molecules"] = len(kept["validation"])
-    return TrainingData(examples.take(rows["train"]), examples.take(rows["validation"]), about)
+    return TrainingData(training, validation, about, known, said)
 
 
 def distinct(collection: Collection, config: DataConfig) -> pa.Table:
-    """The distinct sequences with the type (and split) of the first molecule that has each.
+    """The distinct sequences with the label (and split) of the first molecule that has each.
 
     Raises
     ------
     UserError
-        If the column of the split does not exist.
+        If the column of the labels or the split does not exist; the nearest is named.
     """
-    names = ["sequence", "rna_type", *([config.split] if config.split else [])]
-    table = collection.table(names, config.where or None)
+    if config.split and config.split not in collection.schema.names:
+        raise UserError(
+            f"{collection.uri} has no column {config.split!r} to split by. "
+            f"{nearest(config.split, collection.plain_columns)} `ribospace split {collection.uri}` makes one."
+        )
+    names = dict.fromkeys(["sequence", config.label, *([config.split] if config.split else [])])
+    table = collection.table(list(names), config.where or None)
     first = table.append_column("row", pa.array(np.arange(len(table)))).group_by("sequence").aggregate([("row", "min")])
     return table.take(pa.array(np.sort(first["row_min"].to_numpy())))
+
+
+def _by_column(
+    collection: Collection, config: DataConfig, said: list[str | None], seed: int
+) -> tuple[dict[str, Rows], dict[str, str | int]]:
+    """Which molecules are trained on and judged by, as a column says of each; at most 1,000 are judged by."""
+    column = np.array(said, dtype=object)
+    kept = {part: np.flatnonzero(column == part) for part in PARTS}
+    if not len(kept["train"]):
+        words = sorted({str(one) for one in said})
+        where = f" where {config.where!r}" if config.where else ""
+        raise UserError(
+            f"{collection.uri} has no molecule to train on{where}: the column {config.split!r} says "
+            f"{listed(words)}, never 'train'. `ribospace split {collection.uri}` writes a column that does."
+        )
+    there = len(kept["validation"])
+    if there > MOST_HELD_OUT:
+        drawn = np.random.default_rng(seed).choice(there, MOST_HELD_OUT, replace=False)
+        kept["validation"] = kept["validation"][np.sort(drawn)]
+    few = f" ({MOST_HELD_OUT:,} of {there:,}, drawn with seed {seed})" if there > MOST_HELD_OUT else ""
+    how = f"the column {config.split!r}: trained on train, validated on validation{few}, test never seen"
+    return kept, {"split": how}
+
+
+def _at_random(
+    windows: Tokens, molecule: Rows, share: float, seed: int
+) -> tuple[dict[str, Rows], dict[str, str | int]]:
+    """Which molecules are trained on and judged by, where a share is held out."""
+    held = hold_out(windows, molecule, share, seed)
+    rest = np.setdiff1d(np.arange(int(molecule[-1]) + 1), held.candidates)
+    how = (
+        f"molecules held out at random (seed {seed}); one that is {IDENTITY:.0%} identical to, or shares more "
+        f"than {NEAR_COPY:.0%} of its {WORD}-mers with, any window trained on is neither trained on nor judged by"
+    )
+    copies = len(held.candidates) - len(held.kept)
+    return {"train": rest, "validation": held.kept}, {"validation_near_copies_left_out": copies, "split": how}
+
+
+def _labelled(
+    collection: Collection, label: str, table: pa.Table, kept: dict[str, Rows], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], Rows, tuple[str, ...]]:
+    """The classes, the (n,) class numbers of a table's molecules, and sentences on those that have none."""
+    if classes is not None and not len(classes):
+        return (), np.full(len(table), NO_CLASS), ()
+    names = label_names(collection, label, table)
+    parts = {part: [names[row] for row in rows] for part, rows in kept.items()}
+    classes = classes or _classes(collection, label, parts["train"])
+    return tuple(classes), class_numbers(names, classes), tuple(_unlabelled(parts, classes, label))
+
+
+def label_names(collection: Collection, label: str, table: pa.Table) -> list[str | None]:
+    """The labels of a table's molecules; None where there is none.
+
+    Raises
+    ------
+    UserError
+        If the column holds no names.
+    """
+    kind = table.schema.field(label).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise UserError(f"The column {label!r} of {collection.uri} holds {kind}, no names. Choose a column of text.")
+    return [name or None for name in table[label].to_pylist()]
+
+
+def class_numbers(names: Sequence[str | None], classes: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(n,) int64, the place of each name among the classes; -1 where it is none.
+
+    Examples
+    --------
+    >>> class_numbers(["tRNA", None, "rRNA"], ["rRNA", "tRNA"])
+    array([ 1, -1,  0])
+    """
+    number = {name: place for place, name in enumerate(classes)}
+    return np.array([number.get(name, NO_CLASS) if name else NO_CLASS for name in names], dtype=np.int64)
+
+
+def _classes(collection: Collection, label: str, names: Sequence[str | None]) -> list[str]:
+    """The labels of the molecules trained on, sorted; two at least."""
+    found = sorted({name for name in names if name})
+    if len(found) < 2:
+        have = f"all have the {label} {found[0]!r}" if found else f"none has any {label}"
+        raise UserError(
+            f"There is nothing to tell apart: of the {len(names):,} molecules of {collection.uri} to train on {have}. "
+            f"Import more, with their {label}, or leave the loss `classes` out."
+        )
+    return found
+
+
+def _unlabelled(parts: dict[str, list[str | None]], classes: Sequence[str], label: str) -> Iterator[str]:
+    """Sentences on classes without molecules, and on molecules without a label or with one that is no class."""
+    names = [name for part in parts.values() for name in part]
+    if absent := [name for name in classes if name not in parts["train"]]:
+        yield f"No molecule trained on has the {label} {listed(absent)}, which model.classes names"
+    if missing := names.count(None):
+        yield f"{missing:,} of {len(names):,} molecules have no {label}: counted in no loss and no figure of it"
+    for part, said in parts.items():
+        other = [name for name in said if name and name not in classes]
+        if other:
+            count = f"{len(other):,} molecule{'s' if len(other) > 1 else ''}"
+            yield (
+                f"In {part} the {label} of {count} is none that the model learns ({listed(sorted(set(other)))}): "
+                "counted in no loss and no figure of it"
+            )
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Some names for a sentence.
+
+    Examples
+    --------
+    >>> listed(["tRNA", "rRNA", "sRNA"], most=2)
+    'tRNA, rRNA and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from ribospace.alphabet import tokenize
 from ribospace.batching import cut_windows
 from ribospace.collection import Collection
-from ribospace.errors import UserError
-from ribospace.models.autoencoder import Autoencoder
-from ribospace.training.data import DataConfig, Examples, distinct
+from ribospace.errors import UserError, nearest
+from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.device import keep_freed_memory
+from ribospace.progress import Progress, silent
+from ribospace.training.data import DataConfig, Examples, class_numbers, distinct, label_names, listed
 from ribospace.training.metrics import character_error_rate, f1_scores
+from ribospace.training.objectives import NO_CLASS
 from ribospace.training.validation import Judged, judge
 
 LENGTHS = (0, 25, 50, 75, 100, 125, 150, 175, 206)
@@ -25,16 +30,16 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Rewritten:
-    """How well molecules are written again.
+    """How well windows of molecules are written again.
 
     Attributes
     ----------
     cer
         Character error rate: edits over letters, of all together.
     exact
-        Share of the molecules without an error.
+        Share of the windows without an error.
     by_length
-        Rows of from, to (nt), molecules, cer, exact.
+        Rows of from, to (nt), windows, cer, exact.
     """
 
     cer: float
@@ -51,7 +56,7 @@ class Classified:
     micro_f1, macro_f1
         Micro is the accuracy; the macro mean is over the classes that occur in either.
     per_class
-        Rows of rna_type, molecules, precision, recall, f1.
+        Rows of label, molecules, precision, recall, f1.
     confusion
         (classes, classes) counts, rows the true types.
     calibration
@@ -69,6 +74,48 @@ class Classified:
 
 
 @dataclass(frozen=True)
+class Molecules:
+    """Molecules to judge a model by.
+
+    Attributes
+    ----------
+    windows
+        (m) windows, with the class of each one's molecule.
+    owner
+        (m,) int64, the molecule that a window is from, rising from 0.
+    labels
+        (n,) int64, the class of each molecule; -1 where it is not known.
+    label
+        The column of the classes; "" for a model that tells none apart.
+    unknown
+        Labels that the model has never seen.
+    """
+
+    windows: Examples
+    owner: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    label: str
+    unknown: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def without_class(self) -> int:
+        """How many have no label that the model knows, where it knows any."""
+        return int((self.labels < 0).sum()) if self.label else 0
+
+    @property
+    def warning(self) -> str:
+        """What is not counted, and why; nothing where all is."""
+        if not self.without_class:
+            return ""
+        why = f"no {self.label} that the model knows"
+        names = f" (it has never seen {listed(self.unknown)})" if self.unknown else ""
+        return f"{self.without_class:,} of {len(self):,} molecules have {why}{names}: F1 and calibration leave them out"
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What a model does with molecules of a collection.
 
@@ -76,72 +123,99 @@ class Evaluation:
     ----------
     molecules, windows
         How many were judged, and in how many windows.
+    label
+        The column of the classes; "" for a model that tells none apart.
     without_class
-        Molecules whose type the model does not know, or that have none; they are not counted in `classified`.
-    unknown_types
-        The types that the model has never seen.
+        Molecules whose label the model does not know, or that have none; they are not counted in `classified`.
+    unknown
+        The labels that the model has never seen.
     rewritten, classified
         None where the model has no part for it.
     """
 
     molecules: int
     windows: int
+    label: str
     without_class: int
-    unknown_types: list[str]
+    unknown: list[str]
     rewritten: Rewritten | None
     classified: Classified | None
 
 
-def evaluate(
-    model: Autoencoder, collection: Collection, *, where: str = "", split: str = "", part: str = "test", beams: int = 1
-) -> Evaluation:
-    """Judge a model on the distinct molecules of a collection.
+def molecules_of(collection: Collection, config: AutoencoderConfig, data: DataConfig, part: str = "test") -> Molecules:
+    """Read the distinct molecules of a collection that a model is to be judged by, and check them.
 
     Parameters
     ----------
-    model, collection
-        What is judged, on what.
-    where
-        An SQL condition on the molecules.
-    split, part
-        A column made by `ribospace split`, and which part of it; all molecules without.
-    beams
-        Of beam search; 1 is greedy.
-
-    Returns
-    -------
-    Evaluation
+    collection, config
+        The molecules, and the model's window and classes.
+    data
+        Which molecules: `where`, the column `split` ("": all), and the column `label` of the classes, which a model
+        without classes does not read.
+    part
+        Which part of the split.
 
     Raises
     ------
     UserError
-        If no molecule is left, or none of a known type for a model that only classifies.
+        If no molecule is left, a column does not exist, or no molecule has a label that the model knows.
     """
-    table = distinct(collection, DataConfig(where=where, split=split))
-    if split:
-        table = table.filter([one == part for one in table[split].to_pylist()])
+    label = data.label if config.classes else ""
+    table = distinct(collection, data if label else dataclasses.replace(data, label=DataConfig.label))
+    if data.split:
+        table = _part_of(collection, table, data, part)
     if not len(table):
-        there = f" whose {split!r} is {part!r}" if split else ""
-        raise UserError(f"{collection.uri} has no molecule{there} to judge by. Choose another --where or --split.")
-    tokens = tokenize(table["sequence"])
-    windows, molecule = cut_windows(tokens, model.config.window, model.config.window // 4)
-    number = {name: place for place, name in enumerate(model.config.classes)}
-    types = table["rna_type"].to_pylist()
-    labels = np.array([number.get(name, -1) for name in types])
-    if model.config.classes and not (labels >= 0).any():
+        raise UserError(f"{collection.uri} has no molecule to judge by{_where(data)}. Loosen --where.")
+    windows, owner = cut_windows(tokenize(table["sequence"]), config.window, config.window // 4)
+    names = label_names(collection, label, table) if label else []
+    labels = class_numbers(names, config.classes) if label else np.full(len(table), NO_CLASS)
+    unknown = sorted({name for name in names if name} - set(config.classes))
+    if label and not (labels >= 0).any():
         raise UserError(
-            f"None of these molecules has a type that the model tells apart ({', '.join(model.config.classes)}). "
-            "Give it others."
+            f"The model knows no {label} of the molecules of {collection.uri}{_where(data)}: it tells "
+            f"{listed(config.classes)} apart, they have {listed(unknown) or 'none'}. "
+            "Choose others with --where, --split or --data."
         )
-    judged = judge(model, Examples(windows, labels[molecule]), beams)
+    return Molecules(Examples(windows, labels[owner]), owner, labels, label, unknown)
+
+
+def evaluate(model: Autoencoder, molecules: Molecules, beams: int = 1, progress: Progress = silent) -> Evaluation:
+    """Judge a model.
+
+    Parameters
+    ----------
+    model, molecules
+        What is judged, on what.
+    beams
+        Of beam search; 1 is greedy.
+    progress
+        Told of every batch of windows.
+    """
+    keep_freed_memory()
+    judged = judge(model, molecules.windows, beams, progress)
+    classes = model.config.classes
+    means = of_molecules(judged, molecules.owner, molecules.labels) if classes else None
     return Evaluation(
-        molecules=len(tokens),
-        windows=len(windows),
-        without_class=int((labels < 0).sum()),
-        unknown_types=sorted({name for name in types if name and name not in number}) if number else [],
+        molecules=len(molecules),
+        windows=len(molecules.windows),
+        label=molecules.label,
+        without_class=molecules.without_class,
+        unknown=molecules.unknown,
         rewritten=rewritten(judged) if judged.written else None,
-        classified=classified(_of_molecules(judged, molecule, labels), model.config.classes) if number else None,
+        classified=classified(means, classes) if means else None,
     )
+
+
+def _part_of(collection: Collection, table: pa.Table, data: DataConfig, part: str) -> pa.Table:
+    column = table[data.split].to_pylist()
+    if len(column) and part not in column:
+        said = nearest(part, {str(one) for one in column})
+        raise UserError(f"{collection.uri} has no {part!r} in the column {data.split!r}{_where(data)}. {said}")
+    return table.filter([one == part for one in column])
+
+
+def _where(data: DataConfig) -> str:
+    return f" where {data.where!r}" if data.where else ""
 
 
 def rewritten(judged: Judged) -> Rewritten:
@@ -156,7 +230,7 @@ def rewritten(judged: Judged) -> Rewritten:
                 "cer": float(edits[inside].sum() / lengths[inside].sum()),
                 "exact": float((edits[inside] == 0).mean()),
             }
-            rows.append({"from": low, "to": high - 1, "molecules": int(inside.sum()), **share})
+            rows.append({"from": low, "to": high - 1, "windows": int(inside.sum()), **share})
     return Rewritten(character_error_rate(judged.written, judged.true), float((edits == 0).mean()), rows)
 
 
@@ -173,7 +247,7 @@ def classified(judged: Judged, classes: Sequence[str]) -> Classified:
     return Classified(
         **f1_scores(true, told),
         per_class=[
-            {"rna_type": name, "molecules": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
+            {"label": name, "molecules": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
             for name, n, p, r, f in columns
         ],
         confusion=confusion_matrix(true, told, labels=numbers),
@@ -199,8 +273,18 @@ def calibration(probability: npt.NDArray[np.float32], right: npt.NDArray[np.bool
     return rows
 
 
-def _of_molecules(judged: Judged, molecule: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> Judged:
-    """Probabilities of molecules from those of their windows, averaged by length."""
+def of_molecules(judged: Judged, molecule: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> Judged:
+    """Probabilities of molecules from those of their windows, averaged by length.
+
+    Parameters
+    ----------
+    judged
+        (m) windows.
+    molecule
+        (m,) which molecule a window is from, rising from 0.
+    labels
+        (n,) class numbers of the molecules.
+    """
     assert judged.probabilities is not None
     weights = np.array([len(one) for one in judged.true], dtype=np.float64)
     sums = np.zeros((len(labels), judged.probabilities.shape[1]))

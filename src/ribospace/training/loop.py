@@ -25,7 +25,7 @@ from ribospace.progress import Progress, silent
 from ribospace.training.config import TrainConfig
 from ribospace.training.data import TrainingData, step_batches
 from ribospace.training.logs import Logs
-from ribospace.training.objectives import Batch, Weighting, loss_sums, spoil
+from ribospace.training.objectives import Batch, Weighting, loss_sums, sow_codes, spoil
 from ribospace.training.report import MOST_JUDGED, MOST_SHOWN, report, show_vectors, some_of
 from ribospace.training.state import STATE, read_state, restore, write_state
 from ribospace.training.validation import Judged, judge, validation_losses
@@ -211,8 +211,9 @@ class Trainer:
 
     def _batch(self, rows: npt.NDArray[np.int64]) -> Batch:
         tokens = torch.from_numpy(self.data.training.tokens.padded(rows)).long()
-        masks = torch.Generator().manual_seed(self._seed(self.step))
-        spoiled, chosen = spoil(tokens, self.config.objective.mask, masks)
+        generator, objective = torch.Generator().manual_seed(self._seed(self.step)), self.config.objective
+        tokens = sow_codes(tokens, objective.codes, generator)
+        spoiled, chosen = spoil(tokens, objective.mask, generator)
         return Batch(tokens, spoiled, chosen, torch.from_numpy(self.data.training.labels[rows]))
 
     # ---------------------------------------------------------------- looks, and the state on disk

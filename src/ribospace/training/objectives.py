@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribospace.alphabet import FIRST_LETTER, MASK, PAD
+from ribospace.alphabet import FIRST_LETTER, MASK, PAD, VOCABULARY_SIZE
 from ribospace.models.autoencoder import Outputs
 
 LOSSES = ("written", "letters", "masked", "classes")
@@ -40,6 +40,9 @@ class ObjectiveConfig:
         Share of the input's letters chosen: 80 % become MASK, 10 % a random base, 10 % stay. In training only.
     label_smoothing
         Share of the target spread over the vocabulary, for the losses on letters.
+    codes
+        Share of the letters that become a random IUPAC code, in input and answer alike, in training only; see
+        `sow_codes`. Real molecules have so few that a decoder hardly sees one, and writes a base in its place.
     """
 
     written: float = 1.0
@@ -49,14 +52,15 @@ class ObjectiveConfig:
     weighting: str = "fixed"
     mask: float = 0.15
     label_smoothing: float = 0.0
+    codes: float = 0.005
 
     def __post_init__(self) -> None:
         if min(self.weights.values()) < 0 or not any(self.weights.values()):
             raise ValueError(f"the weights of {', '.join(LOSSES)} must be 0 or more, and one above 0")
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting {self.weighting!r} is none of {', '.join(WEIGHTINGS)}")
-        if not 0 <= self.mask < 1 or not 0 <= self.label_smoothing < 1:
-            raise ValueError("mask and label_smoothing must be in [0, 1)")
+        if not all(0 <= share < 1 for share in (self.mask, self.label_smoothing, self.codes)):
+            raise ValueError("mask, label_smoothing and codes must be in [0, 1)")
         if self.masked and not self.mask:
             raise ValueError("the masked loss needs a mask above 0")
         if self.weighting == "alpha" and not (self.classes and len(self.used) > 1):
@@ -131,6 +135,19 @@ def spoil(tokens: Tensor, fraction: float, generator: torch.Generator) -> tuple[
     bases = torch.randint(FIRST_LETTER, FIRST_LETTER + 4, tokens.shape, generator=generator)
     spoiled = torch.where(fate < 0.8 * fraction, MASK, torch.where(fate < 0.9 * fraction, bases, tokens))
     return torch.where(letters, spoiled, tokens), letters & (fate < fraction)
+
+
+def sow_codes(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Make some letters of (B, L) ids IUPAC codes other than the four bases, as real molecules have them: few or many.
+
+    Of u drawn evenly in [0, 1) for each molecule, u^(1 / share - 1) of its letters become codes: the mean is `share`.
+    """
+    if not share:
+        return tokens
+    of_molecule = torch.rand((len(tokens), 1), generator=generator) ** (1 / share - 1)
+    chosen = (tokens >= FIRST_LETTER) & (torch.rand(tokens.shape, generator=generator) < of_molecule)
+    codes = torch.randint(FIRST_LETTER + 4, VOCABULARY_SIZE, tokens.shape, generator=generator)
+    return torch.where(chosen, codes, tokens)
 
 
 def loss_sums(outputs: Outputs, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:

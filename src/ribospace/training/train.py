@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -18,17 +18,23 @@ from ribospace.errors import UserError
 from ribospace.files import versions
 from ribospace.models import checkpoint
 from ribospace.models.autoencoder import POOLINGS, Autoencoder, pooled
-from ribospace.models.device import pick_device, use_bf16
+from ribospace.models.device import keep_freed_memory, pick_device, use_bf16
 from ribospace.progress import Progress, silent
+from ribospace.training.card import model_card
 from ribospace.training.config import TrainConfig
-from ribospace.training.data import Examples, TrainingData, distinct, training_data
+from ribospace.training.data import Examples, TrainingData, training_data
 from ribospace.training.loop import Trainer
-from ribospace.training.metrics import character_error_rate, f1_scores
 from ribospace.training.state import STATE
-from ribospace.training.validation import batches_of, judge
+from ribospace.training.validation import batches_of, judge, scores
 
 
-def train(collection: Collection, out: Path | str, config: TrainConfig, progress: Progress = silent) -> dict[str, Any]:
+def train(
+    collection: Collection,
+    out: Path | str,
+    config: TrainConfig,
+    progress: Progress = silent,
+    warn: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """Train a model on a collection and write it to a folder.
 
     An unfinished training stands in OUT.training; the same call goes on with it, and takes the same steps as if it had
@@ -44,6 +50,8 @@ def train(collection: Collection, out: Path | str, config: TrainConfig, progress
         Parts, sizes, losses, optimiser, seed.
     progress
         Told of every step.
+    warn
+        Told, before the first step, what a user should know of the data; it stands in the figures too.
 
     Returns
     -------
@@ -54,53 +62,87 @@ def train(collection: Collection, out: Path | str, config: TrainConfig, progress
     Raises
     ------
     UserError
-        If a label is missing where types are to be told apart, the folder cannot be written, or the data are too few.
+        Before any step: if the folder cannot be written, the data are too few, there are no labels where some are to be
+        told apart, the loss `written` lacks its decoder, or nothing is held out where evaluate_every asks for looks.
     """
     out = Path(out)
+    if config.objective.written and not config.model.decoder_layers:
+        raise UserError(
+            "The loss `written` needs a decoder. Set model.decoder_layers above 0, or objective.written to 0."
+        )
     checkpoint.require_place(out)
-    config = config.with_parts(_classes(collection, config))
     accelerator, precision = _accelerator(config)
-    data = training_data(collection, config.data, config.model.window, config.seed, config.model.classes)
+    wanted = (config.model.classes or None) if config.objective.classes else ()
+    data = training_data(collection, config.data, config.model.window, config.seed, wanted)
+    config = config.with_parts(data.classes)
+    said = [*data.said, *_not_judged(data, config)]
+    for line in said if accelerator.is_main_process else ():
+        warn(line)
     torch.manual_seed(config.seed)
-    folder = out.parent / f"{out.name}.training"
-    trainer = Trainer(accelerator, Autoencoder(config.model), data, config, folder)
+    trainer = Trainer(accelerator, Autoencoder(config.model), data, config, _unfinished(out))
     trainer.model.train()
     stopped = trainer.run(progress)
-    if config.optimizer.evaluate_every and len(data.validation):
-        trainer.look()
-        trainer.model.load_state_dict(trainer.best)
-    model = trainer.model.eval()
-    set_whitening(model, data.training)
-    figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": trainer.said}
-    figures |= held_out_figures(model, data.validation)
-    about = {
-        "training": dataclasses.asdict(config),
-        "data": data.about,
-        "figures": figures,
-        "versions": versions("torch", "accelerate"),
-    }
+    figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": [*said, *trainer.said]}
+    figures |= _finished(trainer, progress)
     if accelerator.is_main_process:
-        checkpoint.save(model, out, config.name or out.name, about)
-        (folder / STATE).unlink(missing_ok=True)
-        if folder.is_dir() and not any(folder.iterdir()):
-            shutil.rmtree(folder)
+        _save(trainer, out, figures)
     trainer.logs.close()
     accelerator.wait_for_everyone()
     return {"data": data.about, "figures": figures}
 
 
-def held_out_figures(model: Autoencoder, examples: Examples) -> dict[str, float]:
-    """Character error rate, and accuracy and F1 of the types, as far as the model has the parts for them."""
-    if not len(examples):
-        return {}
-    judged, figures = judge(model, examples), {}
-    if judged.written:
-        figures["validation_cer"] = character_error_rate(judged.written, judged.true)
-    if judged.probabilities is not None and (judged.labels >= 0).any():
-        known = judged.labels >= 0
-        scores = f1_scores(judged.labels[known], judged.probabilities[known].argmax(axis=1))
-        figures |= {f"validation_{name}": value for name, value in scores.items()}
-    return figures
+def _save(trainer: Trainer, out: Path, figures: dict[str, Any]) -> None:
+    """Write the model with its card, and take the unfinished training's state away."""
+    about = {
+        "training": dataclasses.asdict(trainer.config),
+        "data": trainer.data.about,
+        "figures": figures,
+        "versions": versions("torch", "accelerate"),
+    }
+    name = trainer.config.name or out.name
+    checkpoint.save(trainer.model, out, name, about, model_card(name, about))
+    folder = _unfinished(out)
+    (folder / STATE).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        shutil.rmtree(folder)
+
+
+def _unfinished(out: Path) -> Path:
+    return out.parent / f"{out.name}.training"
+
+
+def _not_judged(data: TrainingData, config: TrainConfig) -> list[str]:
+    """Why the model is not judged, where nothing is held out; refused where looks at it are asked for."""
+    if len(data.validation):
+        return []
+    drawn = data.about.get("validation_near_copies_left_out", 0)
+    why = f"{config.data.held_out:.0%} of so few molecules is none" if config.data.held_out else "data.held_out is 0"
+    if config.data.split:
+        why = f"no molecule says 'validation' in the column {config.data.split!r}"
+    elif drawn:
+        why = f"all {drawn:,} that were drawn have a near copy among the others"
+    if config.optimizer.evaluate_every:
+        raise UserError(
+            f"Nothing of {data.about['collection']} is held out, as {why}, but optimizer.evaluate_every asks for looks "
+            "at it. Hold more molecules out, or set evaluate_every and patience to 0."
+        )
+    return [f"No molecule is held out, as {why}: the model is not judged"]
+
+
+def _finished(trainer: Trainer, progress: Progress) -> dict[str, float]:
+    """Take the best weights, whiten, and judge on what is held out, as far as the model has the parts for it."""
+    if trainer.config.optimizer.evaluate_every:
+        trainer.look()
+        trainer.model.load_state_dict(trainer.best)
+    set_whitening(trainer.model.eval(), trainer.data.training)
+    steps = trainer.config.optimizer.steps
+
+    def judging(done: int, total: int | None, note: str = "") -> None:
+        progress(trainer.step, steps, f"judging, {done:,} of {total:,} windows")
+
+    judged = judge(trainer.model, trainer.data.validation, progress=judging)
+    trainer.log_end(judged)
+    return {f"validation_{name}": value for name, value in scores(judged).items()} if judged.true else {}
 
 
 @torch.inference_mode()
@@ -122,21 +164,8 @@ def set_whitening(model: Autoencoder, examples: Examples, most: int = 20_000) ->
         model.whitening[number] = direction * scale @ direction.T
 
 
-def _classes(collection: Collection, config: TrainConfig) -> tuple[str, ...]:
-    """The types that the molecules have, sorted; none where none are to be told apart."""
-    if not config.objective.classes:
-        return ()
-    types = distinct(collection, config.data)["rna_type"]
-    names = sorted(pc.unique(types.drop_null()).to_pylist())
-    if len(names) < 2:
-        raise UserError(
-            f"There is nothing to tell apart: the molecules of {collection.uri} have {len(names)} rna_types. Import "
-            "more, with an rna_type, or leave the loss `classes` out."
-        )
-    return tuple(names)
-
-
 def _accelerator(config: TrainConfig) -> tuple[Accelerator, str]:
+    keep_freed_memory()
     device = pick_device()
     bf16 = use_bf16(config.optimizer.precision, device)
     if not torch.distributed.is_initialized():
@@ -151,6 +180,7 @@ def _speed(trainer: Trainer, data: TrainingData) -> dict[str, Any]:
         "first_loss": round(trainer.losses[0], 4),
         "last_loss": round(float(np.mean(trainer.losses[-20:])), 4),
         "epochs": round(trainer.molecules / len(data.training), 2),
+        "best_loss": round(trainer.best_loss, 5) if trainer.best else None,
         "seconds": round(seconds, 1),
         "molecules_per_second": round(trainer.molecules / seconds, 1),
         "tokens_per_second": round(trainer.tokens_read / seconds),

@@ -13,6 +13,7 @@ from torch import Tensor
 from ribospace.alphabet import FIRST_LETTER, letters_of
 from ribospace.batching import token_budget_batches
 from ribospace.models.autoencoder import Autoencoder
+from ribospace.progress import Progress, silent
 from ribospace.training.data import Examples
 from ribospace.training.metrics import character_error_rate, f1_scores
 from ribospace.training.objectives import Batch, ObjectiveConfig, loss_sums
@@ -56,9 +57,9 @@ def validation_losses(model: Autoencoder, examples: Examples, objective: Objecti
 
 
 @torch.inference_mode()
-def judge(model: Autoencoder, examples: Examples, beams: int = 1) -> Judged:
-    """Write every molecule again without seeing it, and name its type."""
-    n = len(examples)
+def judge(model: Autoencoder, examples: Examples, beams: int = 1, progress: Progress = silent) -> Judged:
+    """Write every molecule again without seeing it, and name its type; `progress` is told of every batch."""
+    n, done = len(examples), 0
     judged = Judged([""] * n, [""] * n if _writes(model) else [], examples.labels)
     if model.config.classes:
         judged.probabilities = np.zeros((n, len(model.config.classes)), dtype=np.float32)
@@ -71,6 +72,8 @@ def judge(model: Autoencoder, examples: Examples, beams: int = 1) -> Judged:
                 judged.written[row] = letters_of(ids)
         if judged.probabilities is not None:
             judged.probabilities[rows] = model.classify(encoded, batch.tokens).float().softmax(dim=-1).cpu().numpy()
+        done += len(rows)
+        progress(done, n)
     return judged
 
 
