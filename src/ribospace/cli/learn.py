@@ -1,8 +1,9 @@
-"""Commands that make vectors: train, embed."""
+"""Commands that make vectors: train, encoders, embed."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ribospace.cli.data import one_of, read_file
-from ribospace.cli.output import Json, progress_bar, say
+from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
@@ -19,11 +20,14 @@ from ribospace.files import existing_file
 from ribospace.progress import silent
 
 if TYPE_CHECKING:
+    from ribospace.encoders.registry import Offer
     from ribospace.training.data import DataConfig
 
 train = typer.Typer(no_args_is_help=True, help="Train a model.", rich_markup_mode=None)
 
-Model = Annotated[str, typer.Option("--model", help="kmer1 to kmer8, or the folder of a trained model.")]
+Model = Annotated[
+    str, typer.Option("--model", help="An encoder's name, see `ribospace encoders`; or its file or folder.")
+]
 Pool = Annotated[
     str, typer.Option(help="One vector a molecule: mean over nucleotides, or the first token.", metavar="mean|first")
 ]
@@ -128,6 +132,25 @@ def _judged(about: dict[str, Any], figures: dict[str, Any], data: DataConfig) ->
     cut = f", in {windows:,} windows" if windows > molecules else ""
     which = f"of the part 'validation' in {data.split!r}" if data.split else "held out at random"
     return [f"On {molecules:,} molecules {which}{cut}: {'; '.join(parts)}"]
+
+
+def encoders(as_json: Json = False) -> None:
+    """Say what can turn molecules into vectors: what --model may name, and what that needs."""
+    from ribospace.encoders.registry import offered
+
+    found = offered()
+    rows = [(one.name, one.width, "yes" if one.tokens else "no", _needs(one), one.about, one.package) for one in found]
+    say(
+        as_json,
+        {"encoders": [dataclasses.asdict(one) for one in found]},
+        table(rows, ("--model", "width", "tokens", "needs", "what it is", "package")),
+    )
+
+
+def _needs(offer: Offer) -> str:
+    if offer.usable or not offer.needs:
+        return offer.needs or ("-" if offer.usable else "mending")
+    return f"{offer.needs} (missing)"
 
 
 def embed(

@@ -20,6 +20,7 @@ from ribospace.models.device import pick_device, use_bf16
 from ribospace.models.packed import TOKENS, PackedRnaFm
 
 DEVICE_TOKENS = 16_384  # of a padded batch away from the processor
+PIECE_MOLECULES = 256  # given at once on a processor, which has them done in less than half a minute
 PIECE = 1 << 15  # nt whose token embeddings are held at once; a longer molecule is a piece of its own
 
 
@@ -32,7 +33,7 @@ class RnaFmEncoder(Encoder):
     Parameters
     ----------
     source
-        A checkpoint, see `models.rnafm_checkpoint.load`.
+        A checkpoint, or where one lies, see `models.rnafm_checkpoint.load`.
     pooling
         "mean" over nucleotides (never cls, eos or padding), or the "first" token, cls.
     layer
@@ -43,7 +44,7 @@ class RnaFmEncoder(Encoder):
 
     def __init__(
         self,
-        source: Path | str = rnafm_checkpoint.HUB_NAME,
+        source: Path | str | rnafm_checkpoint.RnaFmCheckpoint = rnafm_checkpoint.HUB_NAME,
         pooling: str = "mean",
         layer: int | None = None,
         precision: str = "auto",
@@ -52,14 +53,16 @@ class RnaFmEncoder(Encoder):
             raise UserError(f"Unknown pooling {pooling!r}. {nearest(pooling, POOLINGS)}")
         self.device = pick_device()
         self.bf16 = use_bf16(precision, self.device)
-        found = rnafm_checkpoint.load(source)
+        found = source if isinstance(source, rnafm_checkpoint.RnaFmCheckpoint) else rnafm_checkpoint.load(source)
         config = found.model.config
         if layer is not None and not 0 <= layer <= config.layers:
             raise UserError(f"RNA-FM has no layer {layer}. Choose one of 0 to {config.layers}.")
         last = layer is None or layer == config.layers
         self.name = "rnafm" if last else f"rnafm_layer{layer}"
         self.revision, self.pooling, self.layer = found.revision, pooling, layer
-        self.width, self.window, self.location = config.width, config.window, found.location
+        self.width, self.window = config.width, config.window
+        self.location = found.location if last else f"{found.location}:{layer}"
+        self.piece = PIECE_MOLECULES if self.device.type == "cpu" else 16 * PIECE_MOLECULES
         self.model = PackedRnaFm(found.model, self.bf16) if self.device.type == "cpu" else found.model.to(self.device)
 
     def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
