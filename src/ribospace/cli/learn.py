@@ -169,8 +169,9 @@ def embed(
     as_json: Json = False,
 ) -> None:
     """Turn molecules into vectors, in a collection (those that have none yet) or from a file to a file."""
+    from ribospace.collection.export_vectors import ids_path
     from ribospace.encoders import embed_collection, find_encoder
-    from ribospace.encoders.vectors import embed_to_file, ids_path
+    from ribospace.encoders.vectors import embed_to_file
 
     one_of("--pool", pool, ("mean", "first"))
     if out is None and what != "-" and not is_remote(what) and not Path(what).exists():
