@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ribospace.alphabet import tokenize
 from ribospace.encoders import Family, find_encoder, registry
 from ribospace.encoders.kmer import KmerEncoder
 from ribospace.encoders.registry import GROUP, names_place, offered
@@ -44,6 +45,19 @@ def test_another_packages_encoder(installed, run, tmp_path):
     (tmp_path / "a.fa").write_text(">a\nACGU\n")
     said = run("embed", tmp_path / "a.fa", "--model", "theirs", "--out", tmp_path / "v.npy", "--json").json
     assert said["width"] == 16
+
+
+def test_a_package_as_pip_installs_it(tmp_path, monkeypatch):
+    about = tmp_path / "purines-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: purines\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[ribospace.encoders]\npurines = purines:FAMILY\n")
+    page = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    program = page.partition("# purines.py\n")[2].partition("```")[0]
+    (tmp_path / "purines.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    np.testing.assert_allclose(find_encoder("purines").encode(tokenize(["AGCU", "CCC"])), [[0.5], [0]])
+    assert [one.about for one in offered() if one.package == "purines"] == ["Share of A and G"]
 
 
 @pytest.mark.parametrize(
