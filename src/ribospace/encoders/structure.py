@@ -54,7 +54,7 @@ class StructureEncoder(Encoder):
 
     def __init__(self) -> None:
         self.rna = _vienna()
-        self.name, self.pooling, self.width, self.piece = "structure", "none", len(NAMES), 128
+        self.name, self.pooling, self.width, self.piece = "structure", "none", len(NAMES), 32
         self.revision = f"1-viennarna{self.rna.__version__}"
 
     def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
