@@ -103,13 +103,13 @@ def _flop(trainer: Trainer, tokens: Tokens) -> float:
 
 def _loading(trainer: Trainer, rate: float) -> float:
     """Share of a step that reading, padding and masking molecules take."""
-    rows = trainer._rows_of(trainer.step)
+    molecules = sum(len(batch.tokens) for batch in trainer._batches())
     seconds = []
     for _ in range(20):
         began = time.perf_counter()
-        trainer._batch(trainer._rows_of(trainer.step))
+        trainer._batches()
         seconds.append(time.perf_counter() - began)
-    return median(seconds) / (len(rows) / rate)
+    return median(seconds) / (molecules / rate)
 
 
 # -------------------------------------------------------------------- writing again

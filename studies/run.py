@@ -23,11 +23,11 @@ from typing import Any
 
 from ribospace.config import from_mapping, laid_over
 from ribospace.files import sha256, written_whole
-from ribospace.training.config import TrainConfig, read_preset
+from ribospace.training.config import TASKS, TrainConfig, read_preset
 from studies.tables import write_results
 
 HOME = Path(__file__).parent
-REAL, SAMPLED = "source <> 'sampled'", "source = 'sampled'"
+JUDGED = {"real": "source <> 'sampled'", "sampled": "source = 'sampled'", "nrc": "source = 'nRC'"}
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def main() -> None:
 
 def finish(run: Run, data: Path, study: dict[str, Any]) -> float:
     """Train and judge, unless that was done with the same settings; the minutes that it took, now or then."""
-    task = {"objective": {"written": 0.0, "classes": 1.0}} if run.task == "classifier" else {}
-    config = from_mapping(TrainConfig, laid_over(laid_over(read_preset(run.preset), task), run.settings), run.name)
+    preset = laid_over(read_preset(run.preset), TASKS[run.task])
+    config = from_mapping(TrainConfig, laid_over(preset, run.settings), run.name)
     said = {"config": json.loads(json.dumps(asdict(config))), "judged": study["judged"], "data": fingerprint(data)}
     note = run.folder / "run.json"
     if note.exists():
@@ -105,7 +105,7 @@ def finish(run: Run, data: Path, study: dict[str, Any]) -> float:
     words = [word for key, value in flat(run.settings) for word in ("--set", f"{key}={value}")]
     ribospace(run, "train", run.task, "--data", data, "--out", run.folder / "model", "--preset", run.preset, *words)
     for part in study["judged"]:
-        where = {"real": REAL, "sampled": SAMPLED}[part]
+        where = JUDGED[part]
         ribospace(
             run, "evaluate", run.folder / "model", "--data", data, "--where", where, "--split", "test",
             "--out", run.folder / part,

@@ -86,7 +86,7 @@ def write_results(name: str, study: dict[str, Any], runs: Sequence[Run], data: P
     for run in runs:
         if run.name == best:
             for file in ("confusion.png", "calibration.png", "per_class.csv"):
-                shutil.copy(run.folder / "real" / file, out / file)
+                shutil.copy(run.folder / study["judged"][0] / file, out / file)
     print(said)
 
 
@@ -105,7 +105,7 @@ def row_of(run: Run) -> Row:
     }
     if figures.get("best_loss") is not None:
         row["loss"] = figures["best_loss"]
-    for part, ending in (("real", ""), ("sampled", "_sampled")):
+    for part, ending in (("real", ""), ("nrc", ""), ("sampled", "_sampled")):
         report = run.folder / part / "report.json"
         if report.exists():
             said = json.loads(report.read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 #: Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart with every common colour blindness.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#B5A800")
+MOST_NAMED = 40  # types of a confusion matrix that are named and counted in its figure
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 _PLOTLY_MARKERS = ("circle", "triangle-up", "square", "diamond", "triangle-down", "cross", "x", "star")
 _PLOTLY_MARKERS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open", "square-open", "diamond-open")
@@ -257,7 +258,7 @@ def _cut(text: str, most: int = 90) -> str:
 
 
 def confusion_figure(counts: npt.NDArray[np.int64], names: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix: shares of each true type, with the counts in the cells.
+    """Draw a confusion matrix: shares of each true type, with the counts in the cells as far as they can be read.
 
     Parameters
     ----------
@@ -275,16 +276,19 @@ def confusion_figure(counts: npt.NDArray[np.int64], names: Sequence[str], title:
     from matplotlib.figure import Figure
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 3.2 + 0.42 * len(names)
+    readable = len(names) <= MOST_NAMED
+    side = 3.2 + 0.42 * min(len(names), MOST_NAMED)
     figure = Figure(figsize=(side + 1.2, side), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90)
-    axes.set_yticks(range(len(names)), [f"{name} ({n:,})" for name, n in zip(names, counts.sum(axis=1), strict=True)])
-    axes.set_xlabel("told")
-    axes.set_ylabel("true (molecules)")
+    axes.set_xlabel("told" if readable else f"told, of {len(names):,} types in their order")
+    axes.set_ylabel("true (molecules)" if readable else "true")
     axes.set_title(title, loc="left")
-    for row, column in zip(*np.nonzero(counts), strict=True):
+    if readable:
+        molecules = counts.sum(axis=1)
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), [f"{name} ({n:,})" for name, n in zip(names, molecules, strict=True)])
+    for row, column in zip(*np.nonzero(counts), strict=True) if readable else ():
         colour = "black" if shares[row, column] > 0.5 else "white"
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, ax=axes, label="share of the true type", shrink=0.8)

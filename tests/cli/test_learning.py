@@ -104,7 +104,7 @@ def test_labels_of_another_column_some_of_them_missing(tmp_path, rnas, run):
     assert said.code == 0
     assert "molecules have no isotype" in said.err
     assert "F1 of the isotype" in said.out
-    assert "molecules have no isotype" in said.out
+    assert "molecules have no isotype" in said.err
     found = run("evaluate", tmp_path / "m", "--data", rnas, "--out", tmp_path / "r", "--json").json
     assert found["label"] == "isotype"
     assert found["without_class"] > 0

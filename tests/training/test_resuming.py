@@ -126,7 +126,8 @@ config = from_mapping(TrainConfig, json.loads(sys.argv[3]))
 whole.train(Collection.open(sys.argv[1]), sys.argv[2], config)
 import os
 if os.environ.get("RANK", "0") == "0":
-    open(sys.argv[2] + ".losses", "w").write(json.dumps(losses))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    open(sys.argv[2] + ".losses", "w").write(json.dumps([world, losses]))
 """
 
 
@@ -139,10 +140,12 @@ def test_two_processes_take_the_steps_of_one(store, tmp_path):
         sys.executable,
         "-m",
         "accelerate.commands.launch",
-        "--cpu",
+        "--multi_gpu",  # without it one process is begun, whatever --num_processes says; there is no GPU here
         "--num_machines",
         "1",
         "--mixed_precision",
+        "no",
+        "--dynamo_backend",
         "no",
     ]
     two = [*launch, "--num_processes", "2", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
@@ -154,7 +157,10 @@ def test_two_processes_take_the_steps_of_one(store, tmp_path):
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (json.loads(Path(f"{tmp_path / name}.losses").read_text()) for name in ("one", "two"))
+    worlds, (one, two) = zip(
+        *(json.loads(Path(f"{tmp_path / name}.losses").read_text()) for name in ("one", "two")), strict=True
+    )
+    assert worlds == (1, 2)
     assert len(one) == len(two) == 14
     assert two == pytest.approx(one, abs=2e-3)
     assert one[-1] < one[0]

@@ -192,12 +192,15 @@ def test_classes_are_those_of_the_molecules_trained_on(words, tmp_path):
 
 def test_steps_hold_every_window_once_in_an_order_of_their_own():
     lengths = np.arange(1, 40)
-    steps = step_batches(lengths, 64, seed=0, epoch=0)
-    assert sorted(row for rows in steps for row in rows) == list(range(39))
-    again = step_batches(lengths, 64, seed=0, epoch=0)
-    assert all((a == b).all() for a, b in zip(steps, again, strict=True))
-    other = step_batches(lengths, 64, seed=0, epoch=1)
-    assert [rows.tolist() for rows in steps] != [rows.tolist() for rows in other]
+
+    def rows(epoch):
+        return [[batch.tolist() for batch in step] for step in step_batches(lengths, 256, seed=0, epoch=epoch)]
+
+    steps = rows(0)
+    assert sorted(row for step in steps for batch in step for row in batch) == list(range(39))
+    assert all(len(step) == 4 for step in steps[:-1])
+    assert rows(0) == steps
+    assert rows(1) != steps
 
 
 def batch_of(tokens, chosen=None, labels=None):

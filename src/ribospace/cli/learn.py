@@ -21,7 +21,7 @@ from ribospace.progress import silent
 
 if TYPE_CHECKING:
     from ribospace.encoders.registry import Offer
-    from ribospace.training.data import DataConfig
+    from ribospace.training.config import TrainConfig
 
 train = typer.Typer(no_args_is_help=True, help="Train a model.", rich_markup_mode=None)
 
@@ -65,7 +65,7 @@ def autoencoder(
     alone, BERT-like), masked (masked letters), classes (the rna_type, or what the column data.label says), or several.
     Interrupted or killed, the same command goes on where it stopped.
     """
-    _train_model(data, out, preset, config, settings, as_json, {})
+    _train_model(data, out, preset, config, settings, as_json, "autoencoder")
 
 
 @train.command(short_help="Learn to tell types apart")
@@ -81,7 +81,7 @@ def classifier(
 
     As `train autoencoder`, with the loss `classes` in place of `written`.
     """
-    _train_model(data, out, preset, config, settings, as_json, {"objective": {"written": 0.0, "classes": 1.0}})
+    _train_model(data, out, preset, config, settings, as_json, "classifier")
 
 
 def _train_model(
@@ -91,19 +91,25 @@ def _train_model(
     config: Path | None,
     settings: list[str] | None,
     as_json: bool,
-    task: dict[str, Any],
+    task: str,
 ) -> None:
     from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
-    from ribospace.training.config import TrainConfig, read_preset
+    from ribospace.training.config import TASKS, TrainConfig, read_preset
     from ribospace.training.train import train as train_model
 
-    said = laid_over(laid_over(read_preset(preset), task), read_toml(config) if config else {})
+    said = laid_over(laid_over(read_preset(preset), TASKS[task]), read_toml(config) if config else {})
     where = " and ".join([*([str(config)] if config else []), *(["--set"] if settings else [])]) or "the settings"
     chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), where)
     store = Collection.open(data)
+    warned: list[str] = []
+
+    def warn(line: str) -> None:
+        warned.append(line)
+        print(line, file=sys.stderr, flush=True)
+
     first = os.environ.get("RANK", "0") == "0"  # of the processes that `accelerate launch` began
     with progress_bar("Training", "steps") if first else contextlib.nullcontext(silent) as progress:
-        answer = train_model(store, out, chosen, progress, lambda line: print(line, file=sys.stderr, flush=True))
+        answer = train_model(store, out, chosen, progress, warn)
     if not first:
         return
     about, figures = answer["data"], answer["figures"]
@@ -112,17 +118,22 @@ def _train_model(
         {"model": str(out), **answer},
         f"Trained on {about['training_molecules']:,} molecules for {figures['steps']:,} steps in "
         f"{figures['seconds']:,.1f} s ({figures['molecules_per_second']:,.0f} molecules/s, {figures['precision']})",
-        *_judged(about, figures, chosen.data),
-        *figures["said"],
+        *_judged(about, figures, chosen),
+        *(line for line in figures["said"] if line not in warned),
         *([figures["stopped"].capitalize()] if figures["stopped"] else []),
         f"Wrote the model and its card to {out}",
     )
 
 
-def _judged(about: dict[str, Any], figures: dict[str, Any], data: DataConfig) -> list[str]:
-    parts = []
+def _judged(about: dict[str, Any], figures: dict[str, Any], config: TrainConfig) -> list[str]:
+    parts, data = [], config.data
     if "validation_cer" in figures:
-        parts.append(f"character error rate {figures['validation_cer']:.2%} (edits over letters)")
+        how = (
+            "edits over letters"
+            if config.objective.written
+            else "of letters that the encoder sees: copying, not writing"
+        )
+        parts.append(f"character error rate {figures['validation_cer']:.2%} ({how})")
     if "validation_micro_f1" in figures:
         both = f"{figures['validation_micro_f1']:.3f} micro, {figures['validation_macro_f1']:.3f} macro"
         parts.append(f"F1 of the {data.label} {both}")

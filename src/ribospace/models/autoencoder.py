@@ -98,7 +98,7 @@ class AutoencoderConfig:
         for name, known in (("positions", POSITIONS), ("activation", ACTIVATIONS), ("classify_from", POOLINGS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
-        if self.rotary_base <= 1 or self.locality < 0:
+        if not (1 < self.rotary_base < float("inf") and 0 <= self.locality < float("inf")):
             raise ValueError(f"rotary_base {self.rotary_base} must be above 1, locality {self.locality} 0 or more")
         if not 0 <= self.dropout < 1 or not 0 <= self.nucleobase <= 1:
             raise ValueError(f"dropout {self.dropout} must be in [0, 1), nucleobase {self.nucleobase} in [0, 1]")

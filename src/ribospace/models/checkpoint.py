@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from ribospace.config import from_mapping
 from ribospace.errors import UserError
-from ribospace.files import sha256, versions, written_whole
+from ribospace.files import cannot_write, sha256, versions, written_whole
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
 
 #: 2 added positions, activation, norm_first, tied, nucleobase, letter_head and classes, and renamed the weights.
@@ -114,9 +115,11 @@ def require_place(folder: Path | str) -> None:
         raise UserError(f"{folder} is a file. Choose a folder for the model.")
     if folder.is_dir() and any(folder.iterdir()) and not is_model(folder):
         raise UserError(f"{folder} holds something other than a model, which would be lost. Choose another folder.")
-    with written_whole(folder.parent / f"{folder.name}.probe") as beside:
-        beside.mkdir()
-    (folder.parent / f"{folder.name}.probe").rmdir()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(dir=folder.parent)).rmdir()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def is_model(folder: Path | str) -> bool:

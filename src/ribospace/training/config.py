@@ -16,6 +16,8 @@ from ribospace.training.data import DataConfig
 from ribospace.training.objectives import ObjectiveConfig
 
 SCHEDULES = ("cosine", "constant")
+#: What each kind of training lays over its preset.
+TASKS: dict[str, dict[str, Any]] = {"autoencoder": {}, "classifier": {"objective": {"written": 0.0, "classes": 1.0}}}
 
 
 def read_preset(name: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class OptimizerConfig:
     minutes
         Stop (and say so) after this long, whatever is left; 0 for no bound.
     learning_rate, weight_decay, clip
-        AdamW's (with weight_decay 0 it is Adam), and the largest gradient norm.
+        AdamW's (with weight_decay 0 it is Adam), and the largest gradient norm; 0: any.
     schedule
         "cosine", down to 0 at the last step, or "constant"; both after `warmup` steps of rising.
     warmup
@@ -53,7 +55,7 @@ class OptimizerConfig:
     token_budget
         Tokens in a step, padding included.
     accumulate
-        Pieces that each process takes its share of a step in; more need less memory, and give the same step.
+        Pieces that each process takes its share of a batch in (a step has four batches); more need less memory.
     evaluate_every
         Steps between two looks at the molecules held out; 0: only at the end.
     patience
@@ -76,8 +78,9 @@ class OptimizerConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        if not np.isfinite([self.learning_rate, self.weight_decay, self.clip, self.minutes]).all():
-            raise ValueError("learning_rate, weight_decay, clip and minutes must be finite")
+        others = (self.weight_decay, self.clip, self.minutes)
+        if not np.isfinite([self.learning_rate, *others]).all() or min(others) < 0:
+            raise ValueError("learning_rate, weight_decay, clip and minutes must be finite, the last three 0 or more")
         if min(self.steps, self.token_budget, self.accumulate) < 1 or self.learning_rate <= 0:
             raise ValueError("steps, token_budget, accumulate and learning_rate must be above 0")
         if min(self.warmup, self.evaluate_every, self.patience) < 0:
@@ -126,8 +129,8 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed} is below 0")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed {self.seed} is not from 0 to 2^63 - 1")
 
     def with_parts(self, classes: tuple[str, ...]) -> TrainConfig:
         """The same with those parts of the model that the objective needs, and no others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -23,6 +24,7 @@ WORD = 6
 NEAR_COPY, MAYBE_COPY, IDENTITY = 0.3, 0.05, 0.8
 MOST_HELD_OUT = 1000
 PARTS = ("train", "validation")
+MIXED = 4  # batches of different lengths in a step
 
 Rows: TypeAlias = "npt.NDArray[np.int64]"
 
@@ -137,6 +139,11 @@ def training_data(
         kept, how = _by_column(collection, config, table[config.split].to_pylist(), seed)
     else:
         kept, how = _at_random(windows, molecule, config.held_out, seed)
+    if len(kept["train"]) < 2:
+        raise UserError(
+            f"{collection.uri} is too small to train on: {len(kept['train'])} molecule is left to learn from. "
+            "Hold fewer out (data.held_out), or import more."
+        )
     known, labels, said = _labelled(collection, config.label, table, kept, classes)
     examples = Examples(windows, labels[molecule])
     training, validation = (examples.take(np.flatnonzero(np.isin(molecule, kept[part]))) for part in PARTS)
@@ -150,8 +157,18 @@ def training_data(
         "training_windows": len(training),
         "validation_molecules": len(kept["validation"]),
         "validation_windows": len(validation),
+        "data_sha256": _sha256(training, validation),
     }
     return TrainingData(training, validation, about, known, said)
+
+
+def _sha256(*parts: Examples) -> str:
+    """What tells other molecules, another split or other labels, first 16 digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in (part.tokens.ids, part.tokens.offsets, part.labels):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def distinct(collection: Collection, config: DataConfig) -> pa.Table:
@@ -217,7 +234,13 @@ def _labelled(
         return (), np.full(len(table), NO_CLASS), ()
     names = label_names(collection, label, table)
     parts = {part: [names[row] for row in rows] for part, rows in kept.items()}
-    classes = classes or _classes(collection, label, parts["train"])
+    found = _classes(collection, label, parts["train"])
+    if classes and not set(classes) & set(found):
+        raise UserError(
+            f"No molecule of {collection.uri} to train on has a {label} of model.classes ({listed(list(classes))}); "
+            f"they have {listed(found)}. Leave model.classes out, or name some of these."
+        )
+    classes = classes or found
     return tuple(classes), class_numbers(names, classes), tuple(_unlabelled(parts, classes, label))
 
 
@@ -360,6 +383,11 @@ def _word_matrix(tokens: Tokens) -> sparse.csr_matrix:
     return matrix
 
 
-def step_batches(lengths: npt.NDArray[np.int64], budget: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
-    """Rows of each optimiser step of one epoch: of like length, in an order that seed and epoch alone decide."""
-    return token_budget_batches(lengths + 2, budget, np.random.default_rng([seed, epoch]))
+def step_batches(lengths: Rows, budget: int, seed: int, epoch: int) -> list[list[Rows]]:
+    """Rows of each step of one epoch, in batches of like length, in an order that seed and epoch alone decide.
+
+    A step has several batches, of any lengths: molecules of one length are mostly of one type, and steps of one type
+    each would pull the weights to and fro.
+    """
+    batches = token_budget_batches(lengths + 2, max(1, budget // MIXED), np.random.default_rng([seed, epoch]))
+    return [batches[start : start + MIXED] for start in range(0, len(batches), MIXED)]

@@ -1,7 +1,8 @@
 """The training loop: accelerate carries precision, devices and processes, the rest is here to be read.
 
 Everything random in a step comes from the seed and the step's number: which molecules, which letters are masked, what
-is dropped out. So a training that is resumed, or spread over processes or pieces, takes the same steps.
+is dropped out. So a training that is resumed takes the same steps, and one that is spread over processes or pieces does
+but for what is dropped out, which is drawn for each piece.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +35,7 @@ from ribospace.training.state import STATE, read_state, restore, write_state
 from ribospace.training.validation import Judged, judge, validation_losses
 
 SAVE_SECONDS = 300.0
+MASKS, DROPOUT = 1, 2  # what a seed is for
 
 
 class Trainee(nn.Module):
@@ -61,7 +66,9 @@ class Trainer:
     folder
         Of the unfinished training and its logs; None: neither is kept.
     save_seconds
-        The state is written at least so often, s.
+        The state is written at least so often, s; also when the steps end, and when they are interrupted.
+    warn
+        Told when memory runs out.
 
     Attributes
     ----------
@@ -81,13 +88,18 @@ class Trainer:
         config: TrainConfig,
         folder: Path | None = None,
         save_seconds: float = SAVE_SECONDS,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.accelerator, self.data, self.config, self.save_seconds = accelerator, data, config, save_seconds
         self.folder = folder if accelerator.is_main_process else None
         settings = config.optimizer
+        self.warn = warn
         self.trainee = Trainee(model, Weighting(config.objective))
-        parameters = self.trainee.parameters()
-        self._raw_optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
+        weights, weighting = list(self.trainee.model.parameters()), list(self.trainee.weighting.parameters())
+        groups: list[dict[str, Any]] = [{"params": weights}]
+        if weighting:
+            groups.append({"params": weighting, "weight_decay": 0.0})
+        self._raw_optimizer = torch.optim.AdamW(groups, settings.learning_rate, weight_decay=settings.weight_decay)
         self.step, self.molecules, self.tokens_read, self.seconds = 0, 0, 0, 0.0
         self.losses: list[float] = []
         self.best: dict[str, Tensor] = {}
@@ -95,9 +107,11 @@ class Trainer:
         self.pieces = settings.accumulate
         self.said: list[str] = []
         self._epoch, self._first = 0, 0
-        self._steps: list[npt.NDArray[np.int64]] = []
+        self._steps: list[list[npt.NDArray[np.int64]]] = []
+        self._interrupted, self._in_step = False, False
         if folder is not None:
             self._resume(folder)
+        self.pieces = max(self.pieces, settings.accumulate)
         self.ready, self.optimizer = accelerator.prepare(self.trainee, self._raw_optimizer)
         self.logs = Logs(self.folder / "logs" if self.folder else None, self.step)
 
@@ -110,46 +124,83 @@ class Trainer:
 
     def run(self, progress: Progress = silent) -> str:
         """Take steps until the last, the time's end or the patience's; say why it stopped early, else nothing."""
-        settings, began, saved = self.config.optimizer, time.perf_counter() - self.seconds, time.perf_counter()
-        try:
-            stopped = self._look_if_due()
-            while self.step < settings.steps and not stopped:
-                self._take_step()
-                self.seconds = time.perf_counter() - began
-                progress(self.step, settings.steps, self._note())
-                stopped = self._look_if_due()
-                if settings.minutes and self.seconds > 60 * settings.minutes:
-                    stopped = f"stopped after {settings.minutes:g} minutes at step {self.step:,} of {settings.steps:,}"
-                if time.perf_counter() - saved > self.save_seconds:
+        began, saved = time.perf_counter() - self.seconds, time.perf_counter()
+        with self._interrupts_wait():
+            try:
+                self._look_if_due()
+                while not (stopped := self._why_stop()) and self.step < self.config.optimizer.steps:
+                    self._in_step = True
+                    self._take_step()
+                    self._in_step = False
+                    self.seconds = time.perf_counter() - began
+                    progress(self.step, self.config.optimizer.steps, self._note())
+                    self._look_if_due()
+                    if self._agreed(self._interrupted):
+                        raise KeyboardInterrupt
+                    if time.perf_counter() - saved > self.save_seconds:
+                        self.save()
+                        saved = time.perf_counter()
+                self.save()
+            except KeyboardInterrupt:
+                if not self._in_step:  # else the state of five minutes ago is the one to go on from
                     self.save()
-                    saved = time.perf_counter()
-        except KeyboardInterrupt:
-            self.save()
-            raise
-        finally:
-            self.logs.flush()
+                raise
+            finally:
+                self.logs.flush()
         return stopped
 
-    def _look_if_due(self) -> str:
-        settings = self.config.optimizer
-        if settings.evaluate_every and self.step % settings.evaluate_every == 0 and len(self.data.validation):
+    @contextlib.contextmanager
+    def _interrupts_wait(self) -> Iterator[None]:
+        """Let the step end before Ctrl-C or SIGTERM ends the training: half a step cannot be gone on with."""
+
+        def note(number: int, _: object) -> None:
+            self._interrupted = True
+            signal.signal(number, before[signal.Signals(number)])  # the second one ends it at once
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _agreed(self, mine: bool) -> bool:
+        """Whether any of the processes says so; all get the same answer, as they must take the same steps."""
+        if self.accelerator.num_processes == 1:
+            return mine
+        said = torch.tensor(float(mine), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(said, "sum") > 0)
+
+    def _look_if_due(self) -> None:
+        every = self.config.optimizer.evaluate_every
+        if every and self.step % every == 0 and len(self.data.validation):
             self.look()
-            if settings.patience and self.looks_since >= settings.patience:
-                return f"stopped at step {self.step:,}: {self.looks_since} looks brought nothing better"
+
+    def _why_stop(self) -> str:
+        """Why no further step is taken though some are left, else nothing."""
+        settings = self.config.optimizer
+        if self.step < settings.steps and settings.patience and self.looks_since >= settings.patience:
+            return f"stopped at step {self.step:,}: {self.looks_since} looks brought nothing better"
+        if self._agreed(bool(settings.minutes) and self.seconds > 60 * settings.minutes and self.step < settings.steps):
+            return f"stopped after {settings.minutes:g} minutes at step {self.step:,} of {settings.steps:,}"
         return ""
 
     def _take_step(self) -> None:
-        rows = self._rows_of(self.step)
-        whole = self._batch(rows)
+        whole = self._batches()
         rate = self.config.optimizer.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss, parts = self._backward(whole)
-        norm = self.accelerator.clip_grad_norm_(self.ready.parameters(), self.config.optimizer.clip)
+        norm = self.accelerator.clip_grad_norm_(self.ready.parameters(), self.config.optimizer.clip or float("inf"))
         self.optimizer.step()
+        self.trainee.weighting.settle()
         self.optimizer.zero_grad()
         self.step += 1
-        self.molecules, self.tokens_read = self.molecules + len(rows), self.tokens_read + whole.tokens.numel()
+        self.molecules += sum(len(batch.tokens) for batch in whole)
+        self.tokens_read += sum(batch.tokens.numel() for batch in whole)
         self.losses.append(loss)
         if not np.isfinite(loss):
             raise UserError(f"The loss is no number at step {self.step}. Lower optimizer.learning_rate.")
@@ -158,35 +209,47 @@ class Trainer:
             learned = {f"weight/{name}": value for name, value in self.trainee.weighting.learned().items()}
             self.logs.numbers({"loss": loss, **numbers, **learned, "rate": rate, "gradient": float(norm)}, self.step)
 
-    def _backward(self, whole: Batch) -> tuple[float, dict[str, float]]:
+    def _backward(self, whole: list[Batch]) -> tuple[float, dict[str, float]]:
         """Gradients of a whole step, in as many pieces as memory asks for."""
         while True:
             try:
                 return self._in_pieces(whole)
-            except RuntimeError as error:
-                if not _is_out_of_memory(error) or self.pieces >= len(whole.tokens):
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
                     raise
+                if self.pieces >= max(len(batch.tokens) for batch in whole):
+                    raise UserError(
+                        f"Out of memory at step {self.step + 1:,} with one molecule at a time. Make the model smaller: "
+                        "model.width, model.feedforward, model.window or the layers."
+                    ) from error
             self.optimizer.zero_grad()
             self.pieces *= 2
             self.said.append(
-                f"Out of memory at step {self.step + 1:,}: a step is now taken in {self.pieces} pieces of about "
-                f"{self.config.optimizer.token_budget // self.pieces:,} tokens"
+                f"Out of memory at step {self.step + 1:,}: a step is now taken in pieces of about "
+                f"{self.config.optimizer.token_budget // (len(whole) * self.pieces):,} tokens"
             )
+            self.warn(self.said[-1])
 
-    def _in_pieces(self, whole: Batch) -> tuple[float, dict[str, float]]:
-        world, rank, pieces = self.accelerator.num_processes, self.accelerator.process_index, self.pieces
-        terms = {name: max(count, 1) / world for name, count in whole.counts().items()}  # processes are averaged
+    def _in_pieces(self, whole: list[Batch]) -> tuple[float, dict[str, float]]:
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        counts = [batch.counts() for batch in whole]
+        terms = {name: max(sum(one[name] for one in counts), 1) / world for name in counts[0]}  # processes are averaged
+        pieces = [  # of each batch as many as asked for, and no more than it has molecules
+            (number, batch, place, slice(place, None, many * world))
+            for number, batch in enumerate(whole)
+            for many in [min(self.pieces, -(-len(batch.tokens) // world))]
+            for place in range(rank, many * world, world)
+        ]
         total = torch.zeros((), device=self.accelerator.device)
         parts: dict[str, Tensor] = {}
-        for number in range(pieces):
-            place = number * world + rank
-            empty = place >= len(whole.tokens)  # then its gradient must still be there, as zero
-            share = _rows(whole, slice(0, 1) if empty else slice(place, None, pieces * world))
-            torch.manual_seed(self._seed(self.step, place))
-            last = number == pieces - 1
+        for number, batch, place, rows in pieces:
+            empty = place >= len(batch.tokens)  # then its gradient must still be there, as zero
+            share = _rows(batch, slice(0, 1) if empty else rows)
+            torch.manual_seed(self._seed(DROPOUT, self.step, number, place))
+            last = (number, place) == (pieces[-1][0], pieces[-1][2])
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.ready):
                 divisors = {name: float("inf") if empty else count for name, count in terms.items()}
-                loss, means = self.ready(share.to(self.accelerator.device), divisors, 1 / pieces)
+                loss, means = self.ready(share.to(self.accelerator.device), divisors, 1 / len(pieces))
                 self.accelerator.backward(loss)
             total += loss.detach()
             parts = {name: value + parts.get(name, 0.0) for name, value in means.items()}
@@ -197,11 +260,11 @@ class Trainer:
 
     # ---------------------------------------------------------------- what a step is made of
 
-    def _seed(self, *numbers: int) -> int:
+    def _seed(self, purpose: int, *numbers: int) -> int:
         """A seed that these numbers and the training's seed alone decide."""
-        return int(np.random.SeedSequence([self.config.seed, *numbers]).generate_state(1)[0])
+        return int(np.random.SeedSequence([self.config.seed, purpose, *numbers]).generate_state(1)[0])
 
-    def _rows_of(self, step: int) -> npt.NDArray[np.int64]:
+    def _rows_of(self, step: int) -> list[npt.NDArray[np.int64]]:
         while not self._steps or step >= self._first + len(self._steps):
             if self._steps:
                 self._epoch, self._first = self._epoch + 1, self._first + len(self._steps)
@@ -209,12 +272,16 @@ class Trainer:
             self._steps = step_batches(lengths, self.config.optimizer.token_budget, self.config.seed, self._epoch)
         return self._steps[step - self._first]
 
-    def _batch(self, rows: npt.NDArray[np.int64]) -> Batch:
-        tokens = torch.from_numpy(self.data.training.tokens.padded(rows)).long()
-        generator, objective = torch.Generator().manual_seed(self._seed(self.step)), self.config.objective
-        tokens = sow_codes(tokens, objective.codes, generator)
-        spoiled, chosen = spoil(tokens, objective.mask, generator)
-        return Batch(tokens, spoiled, chosen, torch.from_numpy(self.data.training.labels[rows]))
+    def _batches(self) -> list[Batch]:
+        """The batches of the next step."""
+        objective, batches = self.config.objective, []
+        for number, rows in enumerate(self._rows_of(self.step)):
+            generator = torch.Generator().manual_seed(self._seed(MASKS, self.step, number))
+            tokens = torch.from_numpy(self.data.training.tokens.padded(rows)).long()
+            tokens = sow_codes(tokens, objective.codes, generator)
+            labels = torch.from_numpy(self.data.training.labels[rows])
+            batches.append(Batch(tokens, *spoil(tokens, objective.mask, generator), labels))
+        return batches
 
     # ---------------------------------------------------------------- looks, and the state on disk
 
@@ -233,12 +300,12 @@ class Trainer:
             judged = judge(self.model, some_of(self.data.validation, MOST_JUDGED, self.config.seed))
             report(self.logs, "validation", judged, self.model.config.classes, self.step)
         self.model.train()
+        self.looked_at = self.step
         if loss < self.best_loss:
             self.best_loss, self.looks_since = loss, 0
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         else:
             self.looks_since += 1
-        self.looked_at = self.step
 
     def log_end(self, judged: Judged) -> None:
         """Log what the finished, whitened model makes of the molecules held out, and up to 2,000 vectors.
@@ -284,7 +351,7 @@ class Trainer:
         """What must be the same for a training to go on: all but how long it takes and in how many pieces."""
         settings = dataclasses.replace(self.config.optimizer, minutes=0.0, accumulate=1, patience=0)
         said = dataclasses.asdict(dataclasses.replace(self.config, optimizer=settings))
-        return json.dumps([said, self.data.about], default=str)
+        return json.dumps([said, self.data.about["data_sha256"]], default=str)
 
 
 _KEPT = (
@@ -296,5 +363,5 @@ def _rows(batch: Batch, rows: slice) -> Batch:
     return Batch(batch.tokens[rows], batch.spoiled[rows], batch.chosen[rows], batch.labels[rows])
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

@@ -55,8 +55,8 @@ class ObjectiveConfig:
     codes: float = 0.005
 
     def __post_init__(self) -> None:
-        if min(self.weights.values()) < 0 or not any(self.weights.values()):
-            raise ValueError(f"the weights of {', '.join(LOSSES)} must be 0 or more, and one above 0")
+        if not all(0 <= weight < float("inf") for weight in self.weights.values()) or not self.used:
+            raise ValueError(f"the weights of {', '.join(LOSSES)} must be 0 or more and finite, and one above 0")
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting {self.weighting!r} is none of {', '.join(WEIGHTINGS)}")
         if not all(0 <= share < 1 for share in (self.mask, self.label_smoothing, self.codes)):
@@ -191,6 +191,7 @@ class Weighting(nn.Module):
         if objective.weighting == "alpha":
             total = sum(objective.weights.values())
             self.alpha = nn.Parameter(torch.tensor(1 - objective.classes / total))
+            self.settle()
         elif objective.weighting == "uncertainty":
             self.spread = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in objective.used})
 
@@ -208,6 +209,12 @@ class Weighting(nn.Module):
             ]
             return torch.stack(parts).sum()
         return torch.stack([weights[name] * mean for name, mean in means.items()]).sum()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Keep alpha in its range after a step: outside it has no gradient, and would never come back."""
+        if self.objective.weighting == "alpha":
+            self.alpha.clamp_(*ALPHA)
 
     def learned(self) -> dict[str, float]:
         """The weights as they are now, of each loss."""

@@ -18,6 +18,7 @@ from ribospace.training.validation import Judged, scores, vectors_of
 MOST_JUDGED, MOST_SHOWN = 200, 2000
 SAMPLES, LINE = 4, 80
 PIXELS, SMALLEST_CELL, GRID = 400, 20, 160
+MOST_NAMED = 60  # types; of more, a pixel each and no table
 GAP, UNKNOWN = "-", "not known"
 
 
@@ -43,7 +44,8 @@ def report(logs: Logs, name: str, judged: Judged, classes: Sequence[str], step: 
         told = judged.probabilities[known].argmax(axis=1)
         counts = confusion_matrix(judged.labels[known], told, labels=range(len(classes)))
         logs.image(f"{name}/confusion", confusion_pixels(counts, classes), step)
-        logs.text(f"{name}/confusion_counts", confusion_lines(counts, classes), step)
+        if len(classes) <= MOST_NAMED:
+            logs.text(f"{name}/confusion_counts", confusion_lines(counts, classes), step)
 
 
 def show_vectors(logs: Logs, name: str, model: Autoencoder, examples: Examples, step: int) -> None:
@@ -106,13 +108,16 @@ def confusion_pixels(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> n
     Returns
     -------
     ndarray
-        (height, width) brightness; names and numbers to the left, numbers above.
+        (height, width) brightness; names and numbers to the left, numbers above; of many types one pixel each.
     """
     from PIL import Image, ImageDraw, ImageFont  # TensorBoard needs it too
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shades = (255 * (1 - shares)).round().astype(np.uint8)
+    if len(counts) > MOST_NAMED:
+        return shades
     side = max(SMALLEST_CELL, PIXELS // len(counts))
-    cells = np.kron(255 * (1 - shares), np.ones((side, side))).round().astype(np.uint8)
+    cells = shades.repeat(side, axis=0).repeat(side, axis=1)
     cells[::side] = cells[:, ::side] = GRID
     names, font = [f"{name}  {number}" for number, name in enumerate(classes)], ImageFont.load_default(12)
     left = round(max(map(font.getlength, names))) + 8

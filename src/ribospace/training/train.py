@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from filelock import FileLock, Timeout
 
 from ribospace.collection import Collection
 from ribospace.errors import UserError
@@ -24,6 +25,7 @@ from ribospace.training.card import model_card
 from ribospace.training.config import TrainConfig
 from ribospace.training.data import Examples, TrainingData, training_data
 from ribospace.training.loop import Trainer
+from ribospace.training.report import some_of
 from ribospace.training.state import STATE
 from ribospace.training.validation import batches_of, judge, scores
 
@@ -65,7 +67,7 @@ def train(
         Before any step: if the folder cannot be written, the data are too few, there are no labels where some are to be
         told apart, the loss `written` lacks its decoder, or nothing is held out where evaluate_every asks for looks.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     if config.objective.written and not config.model.decoder_layers:
         raise UserError(
             "The loss `written` needs a decoder. Set model.decoder_layers above 0, or objective.written to 0."
@@ -79,14 +81,15 @@ def train(
     for line in said if accelerator.is_main_process else ():
         warn(line)
     torch.manual_seed(config.seed)
-    trainer = Trainer(accelerator, Autoencoder(config.model), data, config, _unfinished(out))
-    trainer.model.train()
-    stopped = trainer.run(progress)
-    figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": [*said, *trainer.said]}
-    figures |= _finished(trainer, progress)
-    if accelerator.is_main_process:
-        _save(trainer, out, figures)
-    trainer.logs.close()
+    with _alone(_unfinished(out), accelerator.is_main_process):
+        trainer = Trainer(accelerator, Autoencoder(config.model), data, config, _unfinished(out), warn=warn)
+        trainer.model.train()
+        stopped = trainer.run(progress)
+        figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": [*said, *trainer.said]}
+        figures |= _finished(trainer, progress)
+        if accelerator.is_main_process:
+            _save(trainer, out, figures)
+        trainer.logs.close()
     accelerator.wait_for_everyone()
     return {"data": data.about, "figures": figures}
 
@@ -103,8 +106,27 @@ def _save(trainer: Trainer, out: Path, figures: dict[str, Any]) -> None:
     checkpoint.save(trainer.model, out, name, about, model_card(name, about))
     folder = _unfinished(out)
     (folder / STATE).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, main: bool) -> Iterator[None]:
+    """Hold the folder of an unfinished training, so that no other training writes there; take it away if empty."""
+    if not main:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"Another training is at work in {folder}. Wait for it, or choose another --out.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        (folder / "lock").unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _unfinished(out: Path) -> Path:
@@ -114,6 +136,12 @@ def _unfinished(out: Path) -> Path:
 def _not_judged(data: TrainingData, config: TrainConfig) -> list[str]:
     """Why the model is not judged, where nothing is held out; refused where looks at it are asked for."""
     if len(data.validation):
+        only_classes = config.objective.used == ("classes",) and not (data.validation.labels >= 0).any()
+        if only_classes and config.optimizer.evaluate_every:
+            raise UserError(
+                f"No molecule held out of {data.about['collection']} has a {config.data.label} that the model learns, "
+                "but optimizer.evaluate_every asks for looks at them. Hold others out, or set it and patience to 0."
+            )
         return []
     drawn = data.about.get("validation_near_copies_left_out", 0)
     why = f"{config.data.held_out:.0%} of so few molecules is none" if config.data.held_out else "data.held_out is 0"
@@ -147,11 +175,11 @@ def _finished(trainer: Trainer, progress: Progress) -> dict[str, float]:
 
 @torch.inference_mode()
 def set_whitening(model: Autoencoder, examples: Examples, most: int = 20_000) -> None:
-    """Fit the model's center and whitening (ZCA) to the pooled vectors of the first 20,000 windows.
+    """Fit the model's center and whitening (ZCA) to the pooled vectors of 20,000 windows, drawn evenly.
 
     To the variances 1e-5 of the largest is added, so that directions without any signal are not blown up.
     """
-    few = examples.take(np.arange(min(most, len(examples))))
+    few = some_of(examples, most, seed=0)
     encoded = ((batch.tokens, model.encode(batch.tokens)) for _, batch in batches_of(model, few))
     both = [[pooled(embedded, tokens, one).double() for one in POOLINGS] for tokens, embedded in encoded]
     for number in range(len(POOLINGS)):

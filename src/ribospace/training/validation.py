@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from ribospace.models.autoencoder import Autoencoder
 from ribospace.progress import Progress, silent
 from ribospace.training.data import Examples
 from ribospace.training.metrics import character_error_rate, f1_scores
-from ribospace.training.objectives import Batch, ObjectiveConfig, loss_sums
+from ribospace.training.objectives import Batch, ObjectiveConfig, loss_sums, spoil
 
 BUDGET = 16_384
 
@@ -44,16 +45,27 @@ class Judged:
 
 @torch.inference_mode()
 def validation_losses(model: Autoencoder, examples: Examples, objective: ObjectiveConfig) -> dict[str, float]:
-    """Mean of each used loss that needs no mask, in nats; without smoothing."""
-    plain = ObjectiveConfig(objective.written, objective.letters or objective.masked, 0.0, objective.classes)
+    """Mean of each used loss in nats, without smoothing; a loss that has no term here is left out.
+
+    Inputs are unmasked, but for the masked letters' loss, which has no meaning without: its masks are always the same.
+    """
+    whole = objective.used != ("masked",)
+    plain = dataclasses.replace(objective, label_smoothing=0.0, masked=0.0, weighting="fixed") if whole else objective
+    masks = torch.Generator().manual_seed(0)
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     for _, batch in batches_of(model, examples):
-        outputs = model(batch.spoiled, batch.tokens)
-        for name, value in loss_sums(outputs, batch, plain).items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-            counts[name] = counts.get(name, 0) + batch.counts()[name]
-    return {name: sums[name] / max(1, counts[name]) for name in sums}
+        parts = [(batch, plain)] if whole else []
+        if objective.masked:
+            spoiled, chosen = spoil(batch.tokens.cpu(), objective.mask, masks)
+            masked = dataclasses.replace(batch, spoiled=spoiled, chosen=chosen).to(batch.tokens.device)
+            parts.append((masked, ObjectiveConfig(0.0, 0.0, 1.0, 0.0, mask=objective.mask)))
+        for part, asked in parts:
+            outputs = model(part.spoiled, part.tokens)
+            for name, value in loss_sums(outputs, part, asked).items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+                counts[name] = counts.get(name, 0) + part.counts()[name]
+    return {name: sums[name] / count for name, count in counts.items() if count}
 
 
 @torch.inference_mode()
