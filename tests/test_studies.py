@@ -22,7 +22,13 @@ def test_every_study_is_runs_that_training_takes(name):
     for run in runs:
         config = from_mapping(TrainConfig, laid_over(read_preset(run.preset), run.settings), run.name)
         assert config.data.split == "split"
-        assert {key.split(".")[0] for key, _ in flat(run.settings)} <= {"data", "model", "objective", "optimizer", "seed"}
+        assert {key.split(".")[0] for key, _ in flat(run.settings)} <= {
+            "data",
+            "model",
+            "objective",
+            "optimizer",
+            "seed",
+        }
 
 
 def test_a_chart_has_a_bar_for_each_run_that_has_the_figure():
