@@ -69,6 +69,7 @@ def paired(sides: dict[str, tuple[Callable[..., Iterator[int]], tuple[Any, ...]]
         pipes[name], there = spawn.Pipe()
         processes.append(spawn.Process(target=_work, args=(there, *side), daemon=True))
         processes[-1].start()
+        there.close()  # so that a side that dies ends the benchmark
         pipes[name].recv()
     rates: dict[str, list[float]] = {name: [] for name in sides}
     peaks = dict.fromkeys(sides, 0.0)
