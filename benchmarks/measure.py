@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ribospace.files import versions
 
@@ -29,23 +32,69 @@ def measure(what: str, count: int, work: Callable[[], object], runs: int = 5, wa
     report(what, rates)
 
 
-def report(what: str, rates: list[float], note: str = "") -> None:
-    """Print rates a second as one JSON line, with the process's peak memory so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak, "note": note}
+def report(what: str, rates: list[float], note: str = "", peak_mb: float = 0.0) -> None:
+    """Print rates a second as one JSON line, with the peak memory of the process that had them, by default this one."""
+    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak_mb or _peak_mb(), "note": note}
     print(json.dumps(line), flush=True)
 
 
-def paired(sides: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
-    """Molecules a second of every side, in rounds that take each in turn, after a round to warm up."""
-    runs: dict[str, list[float]] = {name: [] for name in sides}
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: what was done a second in each round, and the peak memory of its process, MB."""
+
+    rates: list[float]
+    peak_mb: float
+
+    @property
+    def median(self) -> float:
+        """Of the rates."""
+        return median(self.rates)
+
+
+def paired(sides: dict[str, tuple[Callable[..., Iterator[int]], tuple[Any, ...]]], rounds: int) -> dict[str, Side]:
+    """Let sides work in turn, each in a process of its own, so that none profits or suffers from another's settings.
+
+    Parameters
+    ----------
+    sides
+        By name, a function and its arguments; its iterator does some work for each item, which says how much it was.
+    rounds
+        That each side works; a first one to warm up is not counted.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    processes = []
+    for name, side in sides.items():
+        pipes[name], there = spawn.Pipe()
+        processes.append(spawn.Process(target=_work, args=(there, *side), daemon=True))
+        processes[-1].start()
+        there.close()  # so that a side that dies ends the benchmark
+        pipes[name].recv()
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    peaks = dict.fromkeys(sides, 0.0)
     for number in range(rounds + 1):
-        for name, work in sides.items():
-            began = time.perf_counter()
-            count = work()
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            rate, peaks[name] = pipe.recv()
             if number:
-                runs[name].append(count / (time.perf_counter() - began))
-    return runs
+                rates[name].append(rate)
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send(False)
+        process.join()
+    return {name: Side(rates[name], peaks[name]) for name in sides}
+
+
+def _work(pipe: Connection, begin: Callable[..., Iterator[int]], arguments: tuple[Any, ...]) -> None:
+    work = begin(*arguments)
+    pipe.send(True)
+    while pipe.recv():
+        began = time.perf_counter()
+        count = next(work)
+        pipe.send((count / (time.perf_counter() - began), _peak_mb()))
 
 
 def matrix_rate(kind: torch.dtype) -> float:

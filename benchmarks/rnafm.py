@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.measure import matrix_rate, paired, report
+from benchmarks.measure import Side, matrix_rate, paired, report
 from ribospace.alphabet import Tokens, tokenize
 from ribospace.encoders.rnafm import RnaFmEncoder
 from ribospace.models.device import has_bf16
@@ -31,7 +31,13 @@ from ribospace.models.rnafm_checkpoint import ORIGINAL_FILE, checkpoint_names
 from ribospace.sources.fasta import read_fasta
 
 FILE = Path("../shared/data/nrc_train.fasta")
-Weights = dict[str, torch.Tensor]
+MULTIMOLECULE = {
+    "multimolecule, fp32, one at a time": (1, False),
+    "multimolecule, fp32, padded by 8": (8, False),
+    "multimolecule, fp32, padded by 32": (32, False),
+    "multimolecule, bf16, one at a time": (1, True),
+}
+RNA_FM = {"rna-fm, fp32, one at a time": 1, "rna-fm, fp32, padded by 16": 16}
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
@@ -57,28 +63,29 @@ def _sequences(path: Path, count: int) -> list[str]:
     return [sequences[number * len(sequences) // count] for number in range(count)]
 
 
-def _compare(sequences: list[str], weights_path: Path, rounds: int) -> None:
-    weights = _random_weights()
-    names = checkpoint_names(RnaFmConfig(), 1)
-    args = argparse.Namespace(
-        arch="roberta_large", max_positions=1024, encoder_layers=12, encoder_embed_dim=640,
-        encoder_ffn_embed_dim=5120, encoder_attention_heads=20,
-    )  # fmt: skip
-    torch.save({"args": args, "model": {f"encoder.{names[key]}": one for key, one in weights.items()}}, weights_path)
+def _compare(sequences: list[str], weights: Path, rounds: int) -> None:
+    _write_random_weights(weights)
     bf16 = has_bf16(torch.device("cpu"))
-    ours = {one: RnaFmEncoder(weights_path, precision=one) for one in ("fp32", *["bf16"] * bf16)}
     tokens = tokenize(sequences)
-    vectors = {one: encoder.encode(tokens) for one, encoder in ours.items()}
-    peers = _multimolecule(weights, bf16) | _rna_fm(weights_path)
-    for name, embed in peers.items():
-        _say(f"{name}: lowest cosine to ours in fp32 {_lowest_cosine(embed(sequences), vectors['fp32']):.6f}")
-    sides: dict[str, Callable[[], int]] = {name: lambda one=one: len(one(sequences)) for name, one in peers.items()}  # type: ignore[misc]
-    sides |= {f"ours, {one}": lambda e=e: len(e.encode(tokens)) for one, e in ours.items()}  # type: ignore[misc]
+    kinds = ("fp32", *["bf16"] * bf16)
+    vectors = {one: RnaFmEncoder(weights, precision=one).encode(tokens) for one in kinds}
+    sides: dict[str, Any] = {f"ours, {one}": (_ours, (weights, one, sequences)) for one in kinds}
+    if find_spec("multimolecule") is not None:
+        chosen = {name: one for name, one in MULTIMOLECULE.items() if bf16 or not one[1]}
+        sides |= {name: (_multimolecule, (weights, *one, sequences)) for name, one in chosen.items()}
+    if find_spec("fm") is not None:
+        sides |= {name: (_rna_fm, (weights, one, sequences)) for name, one in RNA_FM.items()}
+    if len(sides) < len(kinds) + len(MULTIMOLECULE) + len(RNA_FM):
+        _say("not every peer is measured: pip install 'ribospace[peers]', and a processor with bf16")
+    for name in {_multimolecule: "multimolecule, fp32, one at a time", _rna_fm: "rna-fm, fp32, one at a time"}.values():
+        if name in sides:
+            embed = (_multimolecule_embed if name in MULTIMOLECULE else _rna_fm_embed)(weights, 1)
+            _say(f"{name}: lowest cosine to ours in fp32 {_lowest_cosine(embed(sequences), vectors['fp32']):.6f}")
     runs = paired(sides, rounds)
-    for name, rates in runs.items():
+    for name, side in runs.items():
         precision = name.removeprefix("ours, ")
-        note = _note(runs, precision, vectors, tokens, weights_path) if precision in ours else ""
-        report(f"RNA-FM, mean {tokens.lengths.mean():.0f} nt: {name}", rates, note)
+        note = _note(runs, precision, vectors, tokens, weights) if precision in kinds else ""
+        report(f"RNA-FM, mean {tokens.lengths.mean():.0f} nt: {name}", side.rates, note, side.peak_mb)
 
 
 def _note(

@@ -1,9 +1,10 @@
 """Run a study: python -m studies.run NAME. Trainings that are there are not made again; broken-off ones go on.
 
 A study is a folder with a study.toml: a title, the budget in minutes, settings that all its runs share ([base]) and the
-runs, each with a name, a preset, settings of its own and the task, autoencoder or classifier. Every run is trained and
-judged by the commands that anyone would type, one thread each, as many at once as --jobs says; the collection's part
-`train` is learned from, `validation` looked at while training, `test` judged by and seen by no training.
+runs, each with a name, a preset, settings and a seed of its own, and the task, autoencoder or classifier. Every run is
+trained and judged by the commands that anyone would type, one thread each, as many at once as --jobs says; the
+collection's part `train` is learned from, `validation` looked at while training, `test` judged by and seen by no
+training.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ribospace.training.config import TASKS, TrainConfig, read_preset
 from studies.tables import write_results
 
 HOME = Path(__file__).parent
+SAID_OF_RUN = ("name", "task", "preset", "talk")  # all else is the config's
 JUDGED = {"real": "source <> 'sampled'", "sampled": "source = 'sampled'", "nrc": "source = 'nRC'"}
 
 
@@ -63,7 +65,7 @@ def read_study(name: str) -> tuple[dict[str, Any], list[Run]]:
     study = tomllib.loads(path.read_text(encoding="utf-8"))
     runs = []
     for one in study.pop("run"):
-        settings = {key: value for key, value in one.items() if isinstance(value, dict)}
+        settings = {key: value for key, value in one.items() if key not in SAID_OF_RUN}
         slug = "".join(letter if letter.isalnum() else "-" for letter in one["name"].lower())
         said = {"task": study.get("task", "autoencoder"), "preset": "default", "talk": "", **one}
         settings = laid_over(study.get("base", {}), settings)

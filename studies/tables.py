@@ -152,18 +152,27 @@ def judge_spaces(study: dict[str, Any], runs: Sequence[Run], rows: list[Row], da
 
 
 def bars(rows: Sequence[Row], key: str, title: str) -> Figure:
-    """One bar a run, its value written at its end."""
+    """One bar a run, its value written at its end; dots on a logarithmic axis where values are orders apart."""
     known = [row for row in rows if key in row]
     figure = Figure(figsize=(8.5, 0.42 * len(known) + 1.2), dpi=150, layout="constrained")
     panel = figure.add_subplot()
     places, values = np.arange(len(known)), [row[key] for row in known]
-    panel.barh(places, values, color=COLOURS[0], height=0.65)
+    if apart := min(values, default=0) > 0 and max(values) > 30 * min(values):
+        panel.set_xscale("log")
+        panel.plot(values, places, "o", color=COLOURS[0])
+    else:
+        panel.barh(places, values, color=COLOURS[0], height=0.65)
     panel.set_yticks(places, [row["name"] for row in known])
     panel.invert_yaxis()
     what, write = COLUMNS[key]
     for place, value in zip(places, values, strict=True):
         panel.annotate(
-            write(value), (max(value, 0), place), (4, 0), textcoords="offset points", va="center", fontsize=9
+            write(value),
+            (max(value, 0), place),
+            (8 if apart else 4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
         )
     if write is percent:
         panel.xaxis.set_major_formatter(PercentFormatter(1))

