@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ribospace.files import versions
+
+if TYPE_CHECKING:
+    import torch
 
 
 def measure(what: str, count: int, work: Callable[[], object], runs: int = 5, warm_up: int = 1) -> None:
@@ -69,6 +72,7 @@ def paired(sides: dict[str, tuple[Callable[..., Iterator[int]], tuple[Any, ...]]
         pipes[name], there = spawn.Pipe()
         processes.append(spawn.Process(target=_work, args=(there, *side), daemon=True))
         processes[-1].start()
+        there.close()  # so that a side that dies ends the benchmark
         pipes[name].recv()
     rates: dict[str, list[float]] = {name: [] for name in sides}
     peaks = dict.fromkeys(sides, 0.0)
@@ -91,6 +95,21 @@ def _work(pipe: Connection, begin: Callable[..., Iterator[int]], arguments: tupl
         began = time.perf_counter()
         count = next(work)
         pipe.send((count / (time.perf_counter() - began), _peak_mb()))
+
+
+def matrix_rate(kind: torch.dtype) -> float:
+    """FLOP/s of a product of two large matrices, said and given."""
+    import torch
+
+    a, b = torch.randn(4096, 4096).to(kind), torch.randn(4096, 4096).to(kind)
+    seconds = []
+    for _ in range(6):
+        began = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - began)
+    rate = 2 * 4096**3 / median(seconds[1:])
+    print(json.dumps({"said": f"large matrices are multiplied at {rate / 1e9:,.0f} GFLOP/s in {kind}"}), flush=True)
+    return rate
 
 
 def machine() -> str:

@@ -28,6 +28,7 @@ from ribospace.training.config import TASKS, TrainConfig, read_preset
 from studies.tables import write_results
 
 HOME = Path(__file__).parent
+SAID_OF_RUN = ("name", "task", "preset", "talk")  # all else is the config's
 JUDGED = {"real": "source <> 'sampled'", "sampled": "source = 'sampled'", "nrc": "source = 'nRC'"}
 
 
@@ -64,7 +65,7 @@ def read_study(name: str) -> tuple[dict[str, Any], list[Run]]:
     study = tomllib.loads(path.read_text(encoding="utf-8"))
     runs = []
     for one in study.pop("run"):
-        settings = {key: value for key, value in one.items() if isinstance(value, dict) or key == "seed"}
+        settings = {key: value for key, value in one.items() if key not in SAID_OF_RUN}
         slug = "".join(letter if letter.isalnum() else "-" for letter in one["name"].lower())
         said = {"task": study.get("task", "autoencoder"), "preset": "default", "talk": "", **one}
         settings = laid_over(study.get("base", {}), settings)

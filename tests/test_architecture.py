@@ -4,7 +4,6 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import re
 import subprocess
 import sys
 import time
@@ -132,4 +131,13 @@ def test_no_pickle_and_no_bare_except():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.ExceptHandler) and node.type is None), path
         assert not {"pickle", "joblib", "dill", "cloudpickle"} & {name.split(".")[0] for name in imports_of(path)}, path
-        assert not re.search(r"(?<!safetensors\.)torch\.load\(", path.read_text(encoding="utf-8")), path
+
+
+def test_torch_reads_weights_only():
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                said = {one.arg: ast.unparse(one.value) for one in node.keywords}
+                assert said.get("weights_only") == "True", path
+            elif isinstance(node, ast.ImportFrom) and node.module == "torch":
+                assert "load" not in {name.name for name in node.names}, path

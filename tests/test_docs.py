@@ -88,7 +88,8 @@ def test_the_demo_wrote_what_the_readme_says(folder):
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/benchmarks.md"]
+    "page",
+    [*PAGES, "CONTRIBUTING.md", "docs/architecture.md", "docs/encoders.md", "docs/results.md", "docs/benchmarks.md"],
 )
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):

@@ -22,13 +22,17 @@ def test_every_study_is_runs_that_training_takes(name):
     for run in runs:
         config = from_mapping(TrainConfig, laid_over(read_preset(run.preset), run.settings), run.name)
         assert config.data.split == "split"
-        assert {key.split(".")[0] for key, _ in flat(run.settings)} <= {
-            "data",
-            "model",
-            "objective",
-            "optimizer",
-            "seed",
-        }
+        sections = {key.split(".")[0] for key, _ in flat(run.settings)}
+        assert sections <= {"data", "model", "objective", "optimizer", "seed"}
+
+
+def test_figures_that_are_orders_apart_are_dots_on_a_logarithmic_axis():
+    apart, near = ([{"name": "a", "loss": value}, {"name": "b", "loss": 1.0}] for value in (0.01, 0.5))
+    assert bars(apart, "loss", "title").axes[0].get_xscale() == "log"
+    assert bars(near, "loss", "title").axes[0].get_xscale() == "linear"
+    assert (
+        bars([{"name": "a", "loss": 0.0}, {"name": "b", "loss": 1.0}], "loss", "title").axes[0].get_xscale() == "linear"
+    )
 
 
 def test_a_chart_has_a_bar_for_each_run_that_has_the_figure():

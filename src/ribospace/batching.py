@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -86,8 +88,81 @@ def cut_windows(tokens: Tokens, window: int, overlap: int) -> tuple[Tokens, npt.
     molecule = np.repeat(np.arange(len(tokens)), counts)
     number = np.arange(len(molecule)) - np.repeat(np.cumsum(counts) - counts, counts)
     room = np.maximum(lengths - window, 0)[molecule]
-    starts = tokens.offsets[molecule] + room * number // np.maximum(counts[molecule] - 1, 1)
+    starts = tokens.offsets[molecule] + _starts(room, number, counts[molecule])
     cut = np.minimum(lengths[molecule], window)
     offsets = offsets_of(cut)
     index = np.repeat(starts - offsets[:-1], cut) + np.arange(offsets[-1])
     return Tokens(tokens.ids[index], offsets), molecule
+
+
+def stitch_windows(parts: Sequence[npt.NDArray[np.float32]], length: int) -> npt.NDArray[np.float32]:
+    """Put the token embeddings of a molecule's windows together again; where windows overlap, theirs are averaged.
+
+    Parameters
+    ----------
+    parts
+        (window, D) of each window that `cut_windows` made of the molecule, in order.
+    length
+        Of the molecule, nt.
+
+    Returns
+    -------
+    ndarray
+        (length, D) float32.
+
+    Examples
+    --------
+    >>> stitch_windows([np.float32([[1], [2], [3]]), np.float32([[5], [6], [7]])], length=5).ravel().tolist()
+    [1.0, 2.0, 4.0, 6.0, 7.0]
+    """
+    if len(parts) == 1:
+        return parts[0]
+    window, width = parts[0].shape
+    sums, times = np.zeros((length, width), dtype=np.float32), np.zeros((length, 1), dtype=np.float32)
+    for start, part in zip(_starts(length - window, np.arange(len(parts)), len(parts)), parts, strict=True):
+        sums[start : start + window] += part
+        times[start : start + window] += 1
+    return sums / times
+
+
+def _starts(
+    room: npt.NDArray[np.int64] | int, number: npt.NDArray[np.int64], counts: npt.NDArray[np.int64] | int
+) -> npt.NDArray[np.int64]:
+    """Where in a molecule its windows begin, evenly laid over the room that one of them leaves."""
+    return room * number // np.maximum(np.asarray(counts) - 1, 1)
+
+
+def pool_windows(
+    vectors: npt.NDArray[np.float32],
+    lengths: npt.NDArray[np.int64],
+    molecule: npt.NDArray[np.int64],
+    molecules: int,
+) -> npt.NDArray[np.float32]:
+    """Average windows' vectors by molecule, weighted by length.
+
+    Parameters
+    ----------
+    vectors
+        (m, D) of the windows that `cut_windows` made.
+    lengths
+        (m,) of the windows, nt.
+    molecule
+        (m,) which molecule a window is from.
+    molecules
+        n.
+
+    Returns
+    -------
+    ndarray
+        (n, D) float32.
+
+    Examples
+    --------
+    >>> pool_windows(np.float32([[1], [4], [7]]), np.array([1, 2, 9]), np.array([0, 0, 1]), 2).ravel().tolist()
+    [3.0, 7.0]
+    """
+    if len(vectors) == molecules:
+        return vectors
+    sums = np.zeros((molecules, vectors.shape[1]))
+    np.add.at(sums, molecule, vectors * lengths[:, None].astype(np.float64))
+    return (sums / np.bincount(molecule, lengths)[:, None]).astype(np.float32)

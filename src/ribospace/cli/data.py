@@ -15,7 +15,7 @@ from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.summary import summarize
 from ribospace.errors import UserError, nearest
-from ribospace.files import existing_file, identity_of
+from ribospace.files import existing_file, identity_of, require_ending
 from ribospace.progress import Progress
 
 BUILT_IN = ("sample", "ribosome")
@@ -124,13 +124,32 @@ def _index_said(index: dict[str, Any] | None) -> str:
 
 def export(
     collection: CollectionAt,
-    out: Annotated[Path, typer.Option("--out", help="A file ending in .fasta, .parquet or .h5ad.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="A file ending in .fasta, .parquet or .h5ad; for one embedding .npy or .faiss (ids beside it), or a "
+            "folder for TensorBoard's projector.",
+        ),
+    ],
     where: Annotated[str | None, typer.Option(help="An SQL condition, such as \"rna_type = 'tRNA'\".")] = None,
+    embedding: Annotated[str | None, typer.Option(help="For .npy, .faiss and a folder: which embedding.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write molecules (and, in .parquet and .h5ad, embeddings) for other programs."""
+    """Write molecules (and, in .parquet and .h5ad, all embeddings), or one embedding, for other programs."""
+    from ribospace.collection.export import ENDINGS
     from ribospace.collection.export import export as write
+    from ribospace.collection.export_vectors import export_vectors, is_for_vectors
 
+    if is_for_vectors(out):
+        rows, files = export_vectors(Collection.open(collection), out, embedding, where)
+        names = [str(file) for file in files]
+        said = f"Wrote the vectors of {rows:,} molecules to {', '.join(names)}"
+        say(as_json, {"written": rows, "files": names}, said)
+        return
+    require_ending(out, (*ENDINGS, ".npy", ".faiss"))
+    if embedding is not None:
+        raise UserError(f"--embedding is for .npy, .faiss and a folder; {out} would have all. Leave it out.")
     rows = write(Collection.open(collection), out, where)
     say(as_json, {"written": rows, "file": str(out)}, f"Wrote {rows:,} molecules to {out}")
 

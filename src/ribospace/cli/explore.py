@@ -20,12 +20,13 @@ from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.collection.store import ids_in
 from ribospace.collection.vector_index import VectorIndex, build_index, index_of, pays
 from ribospace.encoders import Encoder, find_encoder
+from ribospace.encoders.registry import names_place
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
 from ribospace.records import clean
 
 Model = Annotated[
-    str, typer.Option("--model", help="An embedding of the collection, the encoder's name or its folder.")
+    str, typer.Option("--model", help="An embedding of the collection, or the encoder's name, file or folder.")
 ]
 
 
@@ -134,12 +135,12 @@ def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
 
 
 def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
-    """The embedding column that a user means by its name, by its encoder's name or by its encoder's folder."""
+    """The embedding column that a user means by its name, by its encoder's name or by where its encoder lies."""
     one_of("--pool", pool, ("mean", "first"))
     known = store.embeddings
     if model in known:
         return known[model]
-    if Path(model).is_dir():
+    if names_place(model) or ":" in model:
         encoder = find_encoder(model, pool)
         same = [i for i in known.values() if i.encoder == encoder.name and i.pooling == encoder.pooling]
         for info in same:
@@ -182,8 +183,7 @@ def _encoder_of(info: EmbeddingInfo, model: str) -> Encoder:
         raise UserError(
             f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id."
         )
-    named = Path(model).is_dir() or not info.location
-    encoder = find_encoder(model if Path(model).is_dir() else (info.encoder if named else info.location), info.pooling)
+    encoder = find_encoder(model if names_place(model) else info.location or info.encoder, info.pooling)
     if encoder.revision != info.revision:
         raise UserError(
             f"The vectors {info.column!r} were made by revision {info.revision} of {info.encoder}, but the model there "

@@ -114,16 +114,27 @@ def write_vectors(
     UserError
         If the disk is full, or a vector is not finite.
     """
-    kind = collection.schema.field(column).type
+    update_rows(collection, fragment, vectors_table(collection.schema.field(column), rows, vectors))
+
+
+def vectors_table(field: pa.Field, rows: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float32]) -> pa.Table:
+    """`_rowid` and an embedding column, as `update_rows` takes them.
+
+    Raises
+    ------
+    UserError
+        If a vector is not finite, or too large for a column of float16.
+    """
     if not np.isfinite(vectors).all():
-        raise UserError(f"The encoder of {column!r} gave NaN or infinity for a molecule. Its weights may be damaged.")
+        raise UserError(
+            f"The encoder of {field.name!r} gave NaN or infinity for a molecule. Its weights may be damaged."
+        )
     with np.errstate(over="ignore"):
-        stored = np.ascontiguousarray(vectors, dtype=kind.value_type.to_pandas_dtype()).ravel()
+        stored = np.ascontiguousarray(vectors, dtype=field.type.value_type.to_pandas_dtype()).ravel()
     if not np.isfinite(stored).all():
-        raise UserError(f"A vector of {column!r} has a number too large for float16. Embed without --half.")
-    values = pa.array(stored)
-    data = pa.table({"_rowid": rows, column: pa.FixedSizeListArray.from_arrays(values, kind.list_size)})
-    update_rows(collection, fragment, data)
+        raise UserError(f"A vector of {field.name!r} has a number too large for float16. Embed without --half.")
+    values = pa.FixedSizeListArray.from_arrays(pa.array(stored), field.type.list_size)
+    return pa.table({"_rowid": rows, field.name: values})
 
 
 def add_text_columns(collection: Collection, names: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from ribospace.collection.store import Collection, vectors_of
 from ribospace.files import require_ending, written_whole
 
+ENDINGS = (".fasta", ".fa", ".fna", ".parquet", ".h5ad")
+
 
 def export(collection: Collection, path: Path | str, where: str | None = None) -> int:
     """Write a collection to a file; the ending says which kind.
@@ -38,8 +40,8 @@ def export(collection: Collection, path: Path | str, where: str | None = None) -
         For another ending, a condition that is not SQL, or a place that cannot be written.
     """
     path = Path(path)
-    writers = {".fasta": _fasta, ".fa": _fasta, ".fna": _fasta, ".parquet": _parquet, ".h5ad": _h5ad}
-    require_ending(path, writers)
+    writers = dict(zip(ENDINGS, (_fasta, _fasta, _fasta, _parquet, _h5ad), strict=True))
+    require_ending(path, ENDINGS)
     collection.count(where)
     with written_whole(path) as beside:
         return writers[path.suffix](collection, beside, where)

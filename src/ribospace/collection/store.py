@@ -44,7 +44,7 @@ class EmbeddingInfo:
     width
         Numbers in a vector.
     location
-        The encoder's folder where it has one, else "".
+        What to name to read the encoder again, such as its folder, or "" where its name does.
     """
 
     column: str

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from ribospace.alphabet import Tokens
-from ribospace.batching import cut_windows, token_budget_batches
+from ribospace.batching import cut_windows, pool_windows, token_budget_batches
 from ribospace.encoders.base import Encoder
 from ribospace.errors import UserError, nearest
 from ribospace.models import checkpoint
@@ -28,20 +28,20 @@ class AutoencoderEncoder(Encoder):
 
     Parameters
     ----------
-    folder
-        Of the model.
+    source
+        The model's folder, or a model that is read already.
     pooling
         "mean" over nucleotides (never START, END or padding), or the "first" token, START.
     """
 
-    def __init__(self, folder: Path | str, pooling: str = "mean") -> None:
+    def __init__(self, source: Path | str | checkpoint.Checkpoint, pooling: str = "mean") -> None:
         if pooling not in POOLINGS:
             raise UserError(f"Unknown pooling {pooling!r}. {nearest(pooling, POOLINGS)}")
-        found = checkpoint.load(folder)
+        found = source if isinstance(source, checkpoint.Checkpoint) else checkpoint.load(source)
         self.device = pick_device()
         self.model = found.model.to(self.device)
         self.name, self.revision, self.pooling = found.name, found.revision, pooling
-        self.width, self.location = found.model.config.width, str(Path(folder).resolve())
+        self.width, self.location = found.model.config.width, str(found.path.resolve())
 
     def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
         """(n) molecules → (n, width) float32; see `Encoder.encode`."""
@@ -52,9 +52,4 @@ class AutoencoderEncoder(Encoder):
             batch = torch.from_numpy(windows.padded(rows)).long().to(self.device)
             with torch.inference_mode():
                 vectors[rows] = self.model.embed(batch, self.pooling).cpu().numpy()
-        if len(windows) == len(tokens):
-            return vectors
-        weights = windows.lengths.astype(np.float64)
-        sums = np.zeros((len(tokens), self.width))
-        np.add.at(sums, molecule, vectors * weights[:, None])
-        return (sums / np.bincount(molecule, weights)[:, None]).astype(np.float32)
+        return pool_windows(vectors, windows.lengths, molecule, len(tokens))

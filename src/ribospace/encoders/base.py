@@ -25,7 +25,9 @@ class Encoder(ABC):
     width
         Numbers in a vector.
     location
-        The folder it was read from, or "".
+        What to name to read it again, such as its folder, or "".
+    piece
+        Most molecules that it is given at once, so that progress shows and vectors are written in time.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Encoder(ABC):
     pooling: str
     width: int
     location: str = ""
+    piece: int = 16_384
 
     @property
     def column(self) -> str:

@@ -70,8 +70,7 @@ def embed_collection(
         before, done, began = len(collection) - total, 0, time.perf_counter()
         progress(0, total)
         waiting = _Waiting(collection, name)
-        piece_rows = max(256, min(16_384, PIECE_BYTES // (4 * encoder.width)))
-        for piece in left_to_embed(collection, name, piece_rows):
+        for piece in left_to_embed(collection, name, _piece_rows(encoder)):
             vectors = encoder.encode(tokenize(piece.sequences))
             waiting.add(piece.fragment, piece.rows, vectors)
             done += len(vectors)
@@ -123,10 +122,15 @@ def embed_records(
         (n, width) float32.
     """
     done = 0
-    rows = max(256, min(16_384, PIECE_BYTES // (4 * encoder.width)))
+    rows = _piece_rows(encoder)
     for batch in batches:
         for start in range(0, batch.num_rows, rows):
             part = batch.slice(start, rows)
             yield part, encoder.encode(tokenize(part.column("sequence")))
             done += part.num_rows
             progress(done, None)
+
+
+def _piece_rows(encoder: Encoder) -> int:
+    """Molecules that are embedded at once."""
+    return min(encoder.piece, max(256, PIECE_BYTES // (4 * encoder.width)))

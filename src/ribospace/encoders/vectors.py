@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ribospace.collection.append import IdIndex, hashes_of
 from ribospace.collection.export import write_h5ad
+from ribospace.collection.export_vectors import ids_path
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.engine import embed_records
 from ribospace.errors import UserError
@@ -61,11 +62,6 @@ def _without_twice(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[p
         if not new.all():
             raise UserError(f"{place_of(batch, int(new.argmin()))}: this id has come before in the input. Rename it.")
         yield batch.drop_columns([column]) if column in batch.schema.names else batch
-
-
-def ids_path(path: Path) -> Path:
-    """Where the ids of an .npy file stand."""
-    return path.with_suffix(".ids.txt")
 
 
 def _npy(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:

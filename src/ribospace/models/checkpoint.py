@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,9 +180,19 @@ def _require_same_config(folder: Path, says: dict[str, Any], made_with: dict[str
 
 
 def _require_same_shapes(folder: Path, expected: dict[str, tuple[int, ...]], tensors: dict[str, torch.Tensor]) -> None:
-    found = {key: tuple(value.shape) for key, value in tensors.items()}
-    if found == expected:
-        return
+    wrong = differences(expected, {key: tuple(value.shape) for key, value in tensors.items()})
+    if wrong:
+        raise UserError(f"The weights in {folder} do not fit its {CONFIG}: {wrong}. Undo the change.")
+
+
+def differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
+    """Say in what the names and shapes of weights differ from those that a config asks for; the first three.
+
+    Examples
+    --------
+    >>> differences({"a": (2,), "b": (1,)}, {"a": (3,), "c": (1,)})
+    'b missing; c unexpected; a is (3,), the config says (2,)'
+    """
     wrong = [f"{key} missing" for key in expected if key not in found]
     wrong += [f"{key} unexpected" for key in found if key not in expected]
     wrong += [
@@ -189,5 +200,4 @@ def _require_same_shapes(folder: Path, expected: dict[str, tuple[int, ...]], ten
         for key in expected
         if key in found and found[key] != expected[key]
     ]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    raise UserError(f"The weights in {folder} do not fit its {CONFIG}: {'; '.join(wrong[:3])}{more}. Undo the change.")
+    return "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")

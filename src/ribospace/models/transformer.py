@@ -200,19 +200,22 @@ class Attention(nn.Module):
         query = self._turned(self._split(self.query(x)), start)
         if query.device.type == "cpu":  # there fused attention in bf16 is ten times slower than in fp32
             with torch.autocast("cpu", enabled=False):
-                mix = _of_one_query if query.shape[2] == 1 else F.scaled_dot_product_attention
-                mixed = mix(query.float(), key.float(), value.float(), attn_mask=mask, is_causal=causal)
+                three = query.float(), key.float(), value.float()
+                if query.shape[2] == 1 and not causal:
+                    mixed = _of_one_query(*three, mask)
+                else:
+                    mixed = F.scaled_dot_product_attention(*three, attn_mask=mask, is_causal=causal)
                 mixed = mixed.to(query.dtype)
         else:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
-def _of_one_query(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:
-    """`scaled_dot_product_attention` of one token over those before it, in two thirds of its time on processors."""
+def _of_one_query(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """`scaled_dot_product_attention` of one token, in 0.6 (E = 8) to 0.8 (E = 16) of its time on processors."""
     scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
-    if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, -torch.inf)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
     return scores.softmax(dim=-1) @ value
 
 
