@@ -7,7 +7,7 @@ import pytest
 
 from ribospace.alphabet import tokenize
 from ribospace.batching import cut_windows
-from ribospace.encoders import rnafm
+from ribospace.encoders import network, rnafm
 from ribospace.encoders.rnafm import RnaFmEncoder
 from ribospace.errors import UserError
 
@@ -94,7 +94,7 @@ def test_windows_are_averaged_by_length_and_stitched(encoder):
 def test_token_embeddings_come_in_order_whatever_the_pieces(monkeypatch):
     encoder, sequences = RnaFmEncoder(FOLDER, precision="fp32"), [*SEQUENCES, LONG, "A"]
     whole = list(encoder.token_embeddings(tokenize(sequences)))
-    monkeypatch.setattr(rnafm, "PIECE", 100)
+    monkeypatch.setattr(network, "PIECE", 100)
     for one, other, sequence in zip(whole, encoder.token_embeddings(tokenize(sequences)), sequences, strict=True):
         assert one.shape == (len(sequence), 20)
         np.testing.assert_allclose(one, other, atol=1e-5)
