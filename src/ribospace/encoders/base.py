@@ -32,6 +32,8 @@ class Encoder(ABC):
         Most molecules that it is given at once, so that progress shows and vectors are written in time.
     has_tokens
         Whether it embeds nucleotides, and not molecules alone.
+    precision
+        In which it multiplies on this machine: "fp32" or "bf16". Not part of the revision: vectors agree.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Encoder(ABC):
     location: str = ""
     piece: int = 16_384
     has_tokens: bool = False
+    precision: str = "fp32"
 
     @property
     def column(self) -> str:
