@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -27,17 +26,10 @@ from ribospace.alphabet import Tokens, tokenize
 from ribospace.encoders.rnafm import RnaFmEncoder
 from ribospace.models.device import has_bf16
 from ribospace.models.rnafm import RNAFM_VOCABULARY, RnaFm, RnaFmConfig
-from ribospace.models.rnafm_checkpoint import ORIGINAL_FILE, checkpoint_names
+from ribospace.models.rnafm_checkpoint import ORIGINAL_FILE, checkpoint_names, load
 from ribospace.sources.fasta import read_fasta
 
 FILE = Path("../shared/data/nrc_train.fasta")
-MULTIMOLECULE = {
-    "multimolecule, fp32, one at a time": (1, False),
-    "multimolecule, fp32, padded by 8": (8, False),
-    "multimolecule, fp32, padded by 32": (32, False),
-    "multimolecule, bf16, one at a time": (1, True),
-}
-RNA_FM = {"rna-fm, fp32, one at a time": 1, "rna-fm, fp32, padded by 16": 16}
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
@@ -69,43 +61,37 @@ def _compare(sequences: list[str], weights: Path, rounds: int) -> None:
     tokens = tokenize(sequences)
     kinds = ("fp32", *["bf16"] * bf16)
     vectors = {one: RnaFmEncoder(weights, precision=one).encode(tokens) for one in kinds}
-    sides: dict[str, Any] = {f"ours, {one}": (_ours, (weights, one, sequences)) for one in kinds}
-    if find_spec("multimolecule") is not None:
-        chosen = {name: one for name, one in MULTIMOLECULE.items() if bf16 or not one[1]}
-        sides |= {name: (_multimolecule, (weights, *one, sequences)) for name, one in chosen.items()}
-    if find_spec("fm") is not None:
-        sides |= {name: (_rna_fm, (weights, one, sequences)) for name, one in RNA_FM.items()}
-    if len(sides) < len(kinds) + len(MULTIMOLECULE) + len(RNA_FM):
-        _say("not every peer is measured: pip install 'ribospace[peers]', and a processor with bf16")
-    for name in {_multimolecule: "multimolecule, fp32, one at a time", _rna_fm: "rna-fm, fp32, one at a time"}.values():
-        if name in sides:
-            embed = (_multimolecule_embed if name in MULTIMOLECULE else _rna_fm_embed)(weights, 1)
-            _say(f"{name}: lowest cosine to ours in fp32 {_lowest_cosine(embed(sequences), vectors['fp32']):.6f}")
+    peers = _peers(bf16)
+    for name, (make, size, half) in peers.items():
+        if size == 1 and not half:
+            cosine = _lowest_cosine(make(weights, size, half)(sequences), vectors["fp32"])
+            _say(f"{name}: lowest cosine to ours in fp32 {cosine:.6f}")
+    sides: dict[str, Any] = {f"ours, {one}": (_work, (_ours, weights, 0, one == "bf16", sequences)) for one in kinds}
+    sides |= {name: (_work, (make, weights, size, half, sequences)) for name, (make, size, half) in peers.items()}
     runs = paired(sides, rounds)
     for name, side in runs.items():
         precision = name.removeprefix("ours, ")
-        note = _note(runs, precision, vectors, tokens, weights) if precision in kinds else ""
+        note = ""
+        if precision in kinds:
+            said = f"lowest cosine to fp32 {_lowest_cosine(vectors[precision], vectors['fp32']):.6f}"
+            note = f"{_beside_peers(runs, precision, tokens)}; {said}; {_memory(precision, weights)}"
         report(f"RNA-FM, mean {tokens.lengths.mean():.0f} nt: {name}", side.rates, note, side.peak_mb)
 
 
-def _note(
-    runs: dict[str, list[float]],
-    precision: str,
-    vectors: dict[str, npt.NDArray[np.float32]],
-    tokens: Tokens,
-    weights_path: Path,
-) -> str:
-    rate = median(runs[f"ours, {precision}"])
+def _beside_peers(runs: dict[str, Side], precision: str, tokens: Tokens) -> str:
+    rate = runs[f"ours, {precision}"].median
     limit = matrix_rate(torch.bfloat16 if precision == "bf16" else torch.float32) / _flop(tokens)
     said = [f"{rate / limit:.0%} of the limit"]
-    peers = {name: median(rates) for name, rates in runs.items() if not name.startswith("ours")}
+    peers = {name: side.median for name, side in runs.items() if not name.startswith("ours")}
     for kind in ("fp32", "bf16", "padded"):
         if best := max((one for name, one in peers.items() if kind in name), default=0.0):
             said.append(f"{rate / best:.1f} times the best peer {'' if kind == 'padded' else 'in '}{kind}")
-    said.append(f"lowest cosine to fp32 {_lowest_cosine(vectors[precision], vectors['fp32']):.6f}")
-    command = [sys.executable, "-m", "benchmarks.rnafm", "--memory", precision, str(weights_path)]
-    said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
     return "; ".join(said)
+
+
+def _memory(precision: str, weights: Path) -> str:
+    command = [sys.executable, "-m", "benchmarks.rnafm", "--memory", precision, str(weights)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _flop(tokens: Tokens) -> float:
@@ -146,22 +132,58 @@ def _say(what: str) -> None:
     print(json.dumps({"said": what}), flush=True)
 
 
-# -------------------------------------------------------------------- the peers
+# -------------------------------------------------------------------- the sides
 
 
-def _random_weights() -> Weights:
+def _work(
+    make: Callable[[Path, int, bool], Embed], weights: Path, size: int, bf16: bool, sequences: list[str]
+) -> Iterator[int]:
+    embed = make(weights, size, bf16)
+    while True:
+        yield len(embed(sequences))
+
+
+def _ours(weights: Path, size: int, bf16: bool) -> Embed:
+    encoder = RnaFmEncoder(weights, precision="bf16" if bf16 else "fp32")
+    return lambda sequences: encoder.encode(tokenize(sequences))
+
+
+def _peers(bf16: bool) -> dict[str, tuple[Callable[[Path, int, bool], Embed], int, bool]]:
+    """Those that are installed: what makes one, the size of its batches, and whether in bf16."""
+    peers: dict[str, tuple[Callable[[Path, int, bool], Embed], int, bool]] = {}
+    if find_spec("multimolecule") is not None:
+        for size, half in ((1, False), (8, False), (32, False), *[(1, True)] * bf16):
+            peers[f"multimolecule, {'bf16' if half else 'fp32'}, {_batches(size)}"] = (_multimolecule, size, half)
+    if find_spec("fm") is not None:
+        for size in (1, 16):
+            peers[f"rna-fm, fp32, {_batches(size)}"] = (_rna_fm, size, False)
+    if len({make for make, _, _ in peers.values()}) < 2:
+        _say("not every peer is installed: pip install 'ribospace[peers]'")
+    return peers
+
+
+def _batches(size: int) -> str:
+    return "one at a time" if size == 1 else f"padded by {size}"
+
+
+def _write_random_weights(path: Path) -> None:
+    """As RNA-FM's authors store them."""
     torch.manual_seed(0)
     weights = RnaFm(RnaFmConfig()).state_dict()
-    return {key: one + 0.02 * torch.randn_like(one) for key, one in weights.items()}
+    names = checkpoint_names(RnaFmConfig(), 1)
+    args = argparse.Namespace(
+        arch="roberta_large", max_positions=1024, encoder_layers=12, encoder_embed_dim=640,
+        encoder_ffn_embed_dim=5120, encoder_attention_heads=20,
+    )  # fmt: skip
+    named = {f"encoder.{names[key]}": one + 0.02 * torch.randn_like(one) for key, one in weights.items()}
+    torch.save({"args": args, "model": named}, path)
 
 
-def _multimolecule(weights: Weights, bf16: bool) -> dict[str, Embed]:
-    if find_spec("multimolecule") is None:
-        _say("multimolecule is not installed: pip install 'ribospace[peers]'")
-        return {}
+def _multimolecule(path: Path, size: int, bf16: bool) -> Embed:
     from multimolecule import RnaFmConfig as PeerConfig
     from multimolecule import RnaFmModel, RnaTokenizer
 
+    weights = load(path).model.state_dict()
     tokenizer = RnaTokenizer()
     vocabulary = tokenizer.get_vocab()
     model = RnaFmModel(PeerConfig(vocab_size=len(vocabulary)), add_pooling_layer=False).eval()
@@ -172,29 +194,16 @@ def _multimolecule(weights: Weights, bf16: bool) -> dict[str, Embed]:
         if token in vocabulary:
             letters[vocabulary[token]] = row
     model.load_state_dict(theirs | {names["embedding.tokens.weight"]: letters})
+    model = model.bfloat16() if bf16 else model
 
-    def embed(model: Any, batch: Sequence[str]) -> torch.Tensor:
+    def embed(batch: Sequence[str]) -> torch.Tensor:
         given = tokenizer(list(batch), return_tensors="pt", padding=True)
         return model(**given).last_hidden_state.float()  # type: ignore[no-any-return]
 
-    def side(size: int, model: Any = model) -> Embed:
-        return lambda sequences: _in_batches(sequences, size, lambda batch: embed(model, batch))
-
-    sides = {
-        f"multimolecule, fp32, {'one at a time' if one == 1 else f'padded by {one}'}": side(one) for one in (1, 8, 32)
-    }
-    if bf16:
-        import copy
-
-        half = copy.deepcopy(model).bfloat16()
-        sides["multimolecule, bf16, one at a time"] = side(1, half)
-    return sides
+    return lambda sequences: _in_batches(sequences, size, embed)
 
 
-def _rna_fm(path: Path) -> dict[str, Embed]:
-    if find_spec("fm") is None:
-        _say("rna-fm is not installed: pip install 'ribospace[peers]'")
-        return {}
+def _rna_fm(path: Path, size: int, bf16: bool) -> Embed:
     from fm.pretrained import load_model_and_alphabet_core
 
     said = torch.load(path, weights_only=False)  # written by this run
@@ -207,10 +216,7 @@ def _rna_fm(path: Path) -> dict[str, Embed]:
         ids = convert([("", one) for one in batch])[2]
         return model(ids, repr_layers=[12])["representations"][12]  # type: ignore[no-any-return]
 
-    def side(size: int) -> Embed:
-        return lambda sequences: _in_batches(sequences, size, embed)
-
-    return {"rna-fm, fp32, one at a time": side(1), "rna-fm, fp32, padded by 16": side(16)}
+    return lambda sequences: _in_batches(sequences, size, embed)
 
 
 @torch.inference_mode()

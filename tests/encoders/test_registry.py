@@ -131,9 +131,6 @@ def test_what_is_no_model(tmp_path):
         find_encoder(str(tmp_path))
     with pytest.raises(UserError, match="of which a layer"):
         find_encoder(f"{tmp_path}:3")
-    (tmp_path / "config.json").write_text('{"model_type": "rinalmo"}')
-    with pytest.raises(UserError, match="of the type 'rinalmo'"):
-        find_encoder(str(tmp_path))
     with pytest.raises(UserError, match="There is no model 'models/small'"):
         find_encoder("models/small")
 
@@ -159,12 +156,13 @@ def test_the_hub_is_asked_for_what_is_an_rnafm(monkeypatch):
 def test_the_command(run, monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [])
     said = run("encoders", "--json").json["encoders"]
-    assert [one["name"].split("[")[0] for one in said] == ["kmer1 to kmer8", "structure", "random", "rnafm", "FOLDER"]
-    assert [one["tokens"] for one in said] == [False, False, True, True, True]
+    placed = ["multimolecule/NAME", "FOLDER"]
+    assert [one["name"].split("[")[0] for one in said] == ["kmer1 to kmer8", "structure", "random", "rnafm", *placed]
+    assert [one["tokens"] for one in said] == [False, False, True, True, True, True]
     assert all(one["about"] and one["width"] and one["package"] == "ribospace" for one in said)
     text = run("encoders").out
     assert "kmer1 to kmer8" in text
-    assert len(text.splitlines()) == 6
+    assert len(text.splitlines()) == 7
     find_spec = registry.importlib.util.find_spec
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None if name == "RNA" else find_spec(name))
     assert "ribospace[structure] (missing)" in run("encoders").out

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 
 from ribospace.alphabet import tokenize
 from ribospace.batching import cut_windows
-from ribospace.encoders import rnafm
+from ribospace.encoders import network, rnafm
 from ribospace.encoders.rnafm import RnaFmEncoder
 from ribospace.errors import UserError
+from ribospace.sources.sample import read_sample
 
 FOLDER = Path(__file__).parent.parent / "reference" / "rnafm"
 SEQUENCES = (FOLDER / "sequences.txt").read_text(encoding="utf-8").split()
@@ -94,7 +97,7 @@ def test_windows_are_averaged_by_length_and_stitched(encoder):
 def test_token_embeddings_come_in_order_whatever_the_pieces(monkeypatch):
     encoder, sequences = RnaFmEncoder(FOLDER, precision="fp32"), [*SEQUENCES, LONG, "A"]
     whole = list(encoder.token_embeddings(tokenize(sequences)))
-    monkeypatch.setattr(rnafm, "PIECE", 100)
+    monkeypatch.setattr(network, "PIECE", 100)
     for one, other, sequence in zip(whole, encoder.token_embeddings(tokenize(sequences)), sequences, strict=True):
         assert one.shape == (len(sequence), 20)
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -118,10 +121,22 @@ def test_batches_are_bounded(monkeypatch):
 
 
 def test_bf16_is_true_to_fp32():
-    sequences = [*SEQUENCES, LONG]
-    full, half = (encode(RnaFmEncoder(FOLDER, precision=one), *sequences) for one in ("fp32", "bf16"))
-    cosine = (full * half).sum(axis=1) / np.linalg.norm(full, axis=1) / np.linalg.norm(half, axis=1)
-    assert cosine.min() > 0.9995
+    """For every molecule of the sample."""
+    tokens = tokenize(pa.Table.from_batches(read_sample())["sequence"])
+    full, half = (RnaFmEncoder(FOLDER, precision=one).encode(tokens) for one in ("fp32", "bf16"))
+    assert len(full) > 600
+    assert rnafm.cosines(full, half).min() >= 0.9995
+    assert not np.array_equal(full, half)
+
+
+def test_bf16_is_not_taken_where_it_is_not_true(monkeypatch):
+    monkeypatch.setattr(rnafm, "use_bf16", lambda precision, device: precision != "fp32")
+    assert RnaFmEncoder(FOLDER).precision == "bf16"
+    monkeypatch.setattr(rnafm, "TRUE_COSINE", 1.1)
+    encoder = RnaFmEncoder(FOLDER)
+    assert (encoder.precision, encoder.model.kind) == ("fp32", torch.float32)
+    np.testing.assert_array_equal(encode(encoder, LONG), encode(RnaFmEncoder(FOLDER, precision="fp32"), LONG))
+    assert RnaFmEncoder(FOLDER, precision="bf16").precision == "bf16"  # as it was asked for
 
 
 def test_padded_batches_give_the_same(monkeypatch):

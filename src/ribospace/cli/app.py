@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import bulk, data, demo, explore, fetch, hygiene, judge, learn, upkeep
+from ribospace.cli import bulk, data, demo, embed, explore, fetch, hygiene, judge, learn, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +47,7 @@ app.command(short_help="Divide into train, validation, test")(hygiene.split)
 app.command(short_help="Draw a balanced sample")(hygiene.sample)
 app.add_typer(learn.train, name="train", short_help="Train a model")
 app.command(short_help="Judge a trained model")(judge.evaluate)
-app.command(short_help="Say what makes vectors")(learn.encoders)
-app.command(short_help="Turn molecules into vectors")(learn.embed)
+app.command(short_help="Say what makes vectors")(embed.encoders)
+app.command(short_help="Turn molecules into vectors")(embed.embed)
 app.command(short_help="Find a molecule's nearest neighbours")(explore.search)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

@@ -14,7 +14,7 @@ import typer
 
 from ribospace.alphabet import tokenize
 from ribospace.cli.data import one_of
-from ribospace.cli.learn import Pool
+from ribospace.cli.embed import Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.collection.store import ids_in

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from ribospace.alphabet import Tokens
 from ribospace.collection import EmbeddingInfo
+from ribospace.errors import UserError
 
 
 class Encoder(ABC):
@@ -28,6 +30,10 @@ class Encoder(ABC):
         What to name to read it again, such as its folder, or "".
     piece
         Most molecules that it is given at once, so that progress shows and vectors are written in time.
+    has_tokens
+        Whether it embeds nucleotides, and not molecules alone.
+    precision
+        In which it multiplies on this machine: "fp32" or "bf16". Not part of the revision: vectors agree.
     """
 
     name: str
@@ -36,6 +42,8 @@ class Encoder(ABC):
     width: int
     location: str = ""
     piece: int = 16_384
+    has_tokens: bool = False
+    precision: str = "fp32"
 
     @property
     def column(self) -> str:
@@ -61,3 +69,25 @@ class Encoder(ABC):
         ndarray
             (n, width) float32; a row does not depend on the other rows.
         """
+
+    def token_embeddings(self, tokens: Tokens) -> Iterator[npt.NDArray[np.float32]]:
+        """Embed every nucleotide.
+
+        Parameters
+        ----------
+        tokens
+            (n) molecules of any length, in any order.
+
+        Yields
+        ------
+        ndarray
+            (nucleotides, width) float32 of each molecule, in the molecules' order, without special tokens.
+
+        Raises
+        ------
+        UserError
+            If the encoder embeds molecules alone.
+        """
+        raise UserError(
+            f"{self.name} embeds molecules, not their nucleotides. Choose an encoder with tokens: ribospace encoders"
+        )

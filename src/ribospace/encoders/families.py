@@ -28,6 +28,12 @@ def _trained(argument: str, pooling: str) -> Encoder:
     return AutoencoderEncoder(argument, pooling)
 
 
+def _multimolecule(argument: str, pooling: str) -> Encoder:
+    from ribospace.encoders.multimolecule import MultimoleculeEncoder
+
+    return MultimoleculeEncoder(argument, pooling)
+
+
 def _structure(argument: str, pooling: str) -> Encoder:
     from ribospace.encoders.structure import StructureEncoder
 
@@ -61,6 +67,15 @@ RNAFM = Family(
     tokens=True,
     needs="weights (400 MB)",
     usage="rnafm[:N], FILE[:N]",
+)
+MULTIMOLECULE = Family(
+    _multimolecule,
+    "RiNALMo, RNABERT, ERNIE-RNA, UTR-LM, SpliceBERT and others",
+    "any",
+    tokens=True,
+    needs="ribospace[peers], weights",
+    module="multimolecule",
+    usage="multimolecule/NAME[:N], FOLDER[:N]",
 )
 TRAINED = Family(_trained, "The folder of a model that ribospace train wrote", "any", tokens=True, usage="FOLDER")
 STRUCTURE = Family(

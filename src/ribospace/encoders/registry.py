@@ -21,7 +21,11 @@ BUILT_IN = tuple(
     EntryPoint(name, f"ribospace.encoders.families:{name.upper()}", GROUP)
     for name in ("kmer", "structure", "random", "rnafm")
 )
-TRAINED = EntryPoint("FOLDER", "ribospace.encoders.families:TRAINED", GROUP)  # found by its place, never by name
+#: Those that are found by their place, never by name.
+PLACED = tuple(
+    EntryPoint(name, f"ribospace.encoders.families:{family}", GROUP)
+    for name, family in (("multimolecule/NAME", "MULTIMOLECULE"), ("FOLDER", "TRAINED"))
+)
 
 
 def find_encoder(model: str, pooling: str = "mean") -> Encoder:
@@ -31,9 +35,9 @@ def find_encoder(model: str, pooling: str = "mean") -> Encoder:
     ----------
     model
         `kmer1` to `kmer8`; `structure`; `random`, `random:SEED`, `random:rnafm`; `rnafm`, or an RNA-FM elsewhere: a
-        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`, each with `:N` behind for its layer N; a
-        folder that a training wrote; or a name that another package has registered. A name goes before a folder
-        that is called so.
+        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`; `multimolecule/NAME` or a folder with
+        another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training wrote;
+        or a name that another package has registered. A name goes before a folder that is called so.
     pooling
         "mean" or "first", for models with token embeddings.
 
@@ -104,7 +108,7 @@ class Offer:
 
 def offered() -> list[Offer]:
     """List the encoders that can be named, those of other packages last. None is made, no network is read."""
-    return [_offer(entry) for entry in (*BUILT_IN, TRAINED, *_others())]
+    return [_offer(entry) for entry in (*BUILT_IN, *PLACED, *_others())]
 
 
 def _offer(entry: EntryPoint) -> Offer:
@@ -178,35 +182,42 @@ def _split_layer(model: str) -> tuple[str, int | None]:
 
 def _is_on_hub(place: str) -> bool:
     """Not every name of a repository's form: most are mistyped paths, and those should not go to the network."""
-    return is_hub_name(place) and "rnafm" in place.lower()
+    return is_hub_name(place) and (place.startswith("multimolecule/") or _names_rnafm(place))
+
+
+def _names_rnafm(place: str) -> bool:
+    return "rnafm" in place.lower()
 
 
 def _at_place(model: str, pooling: str) -> Encoder:
     place, layer = _split_layer(model)
     path = Path(place)
-    if path.exists() and not _is_rnafm(path):
-        if layer is not None:
-            raise UserError(f"{place} is no RNA-FM, of which a layer could be chosen. Leave ':{layer}' out.")
-        from ribospace.encoders.adapters import AutoencoderEncoder
+    kind = _kind(path) if path.exists() else "rnafm" if _names_rnafm(place) else "multimolecule"
+    if kind == "rnafm":
+        from ribospace.encoders.rnafm import RnaFmEncoder
 
-        return AutoencoderEncoder(path if path.is_dir() else path.parent, pooling)
-    from ribospace.encoders.rnafm import RnaFmEncoder
+        return RnaFmEncoder(place, pooling, layer)
+    if kind == "multimolecule":
+        from ribospace.encoders.multimolecule import MultimoleculeEncoder
 
-    return RnaFmEncoder(place, pooling, layer)
+        return MultimoleculeEncoder(place, pooling, layer)
+    if layer is not None:
+        raise UserError(f"{place} is no model of which a layer could be chosen. Leave ':{layer}' out.")
+    from ribospace.encoders.adapters import AutoencoderEncoder
+
+    return AutoencoderEncoder(path if path.is_dir() else path.parent, pooling)
 
 
-def _is_rnafm(path: Path) -> bool:
-    """Whether what lies there is an RNA-FM, or at least nothing that `train` wrote."""
+def _kind(path: Path) -> str:
+    """Whose model lies there: "rnafm", another one of "multimolecule", or "trained" by `train`."""
     if path.is_file() and path.suffix not in (".pth", ".safetensors"):
         raise UserError(f"{path} is no model. Name a .pth or .safetensors, or a model's folder.")
     folder = path if path.is_dir() else path.parent
     if path.suffix == ".pth" or (path.is_dir() and (folder / "RNA-FM_pretrained.pth").exists()):
-        return True
+        return "rnafm"
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return path.is_file()
+        return "rnafm" if path.is_file() else "trained"
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind not in (None, "rnafm"):
-        raise UserError(f"{folder} holds a model of the type {kind!r}; of other types RNA-FM alone is read.")
-    return kind == "rnafm"
+    return {None: "trained", "rnafm": "rnafm"}.get(kind, "multimolecule")

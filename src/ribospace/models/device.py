@@ -43,6 +43,13 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and has_bf16(device))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        said in str(error) for said in ("not enough memory", "out of memory")
+    )
+
+
 def keep_freed_memory() -> bool:
     """Let glibc keep freed memory for the next step, where it would give it back to the system.
 

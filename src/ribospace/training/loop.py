@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ribospace.errors import UserError
 from ribospace.models.autoencoder import Autoencoder
+from ribospace.models.device import is_out_of_memory
 from ribospace.progress import Progress, silent
 from ribospace.training.config import TrainConfig
 from ribospace.training.data import TrainingData, step_batches
@@ -215,7 +216,7 @@ class Trainer:
             try:
                 return self._in_pieces(whole)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if self.pieces >= max(len(batch.tokens) for batch in whole):
                     raise UserError(
@@ -361,7 +362,3 @@ _KEPT = (
 
 def _rows(batch: Batch, rows: slice) -> Batch:
     return Batch(batch.tokens[rows], batch.spoiled[rows], batch.chosen[rows], batch.labels[rows])
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

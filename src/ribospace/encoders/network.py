@@ -1,0 +1,111 @@
+"""What encoders that are networks share: windows, batches the longest first, and smaller ones where memory runs out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ribospace.alphabet import Tokens
+from ribospace.batching import cut_windows, pool_windows, stitch_windows
+from ribospace.encoders.base import Encoder
+from ribospace.errors import UserError, nearest
+from ribospace.models.autoencoder import POOLINGS
+from ribospace.models.device import is_out_of_memory, pick_device
+
+PIECE = 1 << 15  # nt whose token embeddings are held at once; a longer molecule is a piece of its own
+Answer = TypeVar("Answer")
+Rows = npt.NDArray[np.int64]
+
+
+class NetworkEncoder(Encoder):
+    """A network that embeds tokens, of which a molecule's vector is the mean, or the first.
+
+    A molecule that is longer than the window is cut into windows that overlap by a quarter or more; their vectors are
+    averaged, weighted by length, and their token embeddings stitched, overlaps averaged. Batches come longest first;
+    one that does not fit into memory is halved, and with it all that are as large.
+
+    Parameters
+    ----------
+    pooling
+        "mean" over nucleotides (never a special token or padding), or the "first" token.
+
+    Attributes
+    ----------
+    window
+        Most nucleotides that are read at once, nt.
+    """
+
+    has_tokens = True
+    window: int
+
+    def __init__(self, pooling: str) -> None:
+        if pooling not in POOLINGS:
+            raise UserError(f"Unknown pooling {pooling!r}. {nearest(pooling, POOLINGS)}")
+        self.pooling, self.device = pooling, pick_device()
+
+    @abstractmethod
+    def _batches(self, lengths: Rows) -> list[Rows]:
+        """Rows of the windows of these lengths, nt, that go together, the longest first."""
+
+    @abstractmethod
+    def _embedded(self, windows: Tokens, rows: Rows) -> list[Tensor]:
+        """For each row (L + 2, width) fp32: a special token, the nucleotides, a special token."""
+
+    def _pooled(self, windows: Tokens, rows: Rows) -> npt.NDArray[np.float32]:
+        """For each row its vector: (n, width) float32."""
+        inside = slice(1, -1) if self.pooling == "mean" else slice(0, 1)
+        vectors = torch.stack([one[inside].mean(dim=0) for one in self._embedded(windows, rows)])
+        return vectors.cpu().numpy()  # type: ignore[no-any-return]
+
+    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """(n) molecules → (n, width) float32; see `Encoder.encode`."""
+        windows, molecule = cut_windows(tokens, self.window, self.window // 4)
+        vectors = np.empty((len(windows), self.width), dtype=np.float32)
+        for rows, found in self._in_batches(windows, self._pooled):
+            vectors[rows] = found
+        return pool_windows(vectors, windows.lengths, molecule, len(tokens))
+
+    def token_embeddings(self, tokens: Tokens) -> Iterator[npt.NDArray[np.float32]]:
+        """(n) molecules → n times (nucleotides, width) float32; see `Encoder.token_embeddings`."""
+        piece = (tokens.offsets[1:] - 1) // PIECE
+        for number in np.unique(piece):
+            part = tokens.take(np.flatnonzero(piece == number))
+            windows, molecule = cut_windows(part, self.window, self.window // 4)
+            embedded: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
+            for rows, batch in self._in_batches(windows, self._embedded):
+                for row, one in zip(rows, batch, strict=True):
+                    embedded[row] = one[1:-1].cpu().numpy()
+            ends = np.searchsorted(molecule, np.arange(len(part) + 1))
+            for row, length in enumerate(part.lengths.tolist()):
+                yield stitch_windows(embedded[ends[row] : ends[row + 1]], length)
+
+    def _in_batches(self, windows: Tokens, work: Callable[[Tokens, Rows], Answer]) -> Iterator[tuple[Rows, Answer]]:
+        """Do the work on batches, in halves where it does not fit into memory; each batch's rows and its answer."""
+        waiting = self._batches(windows.lengths)[::-1]
+        most = np.inf  # tokens of a padded batch that are known to fit
+        while waiting:
+            rows = waiting.pop()
+            longest = int(windows.lengths[rows].max())
+            if len(rows) > 1 and len(rows) * longest > most:
+                waiting += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
+                continue
+            try:
+                answer = work(windows, rows)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(rows) == 1:
+                    raise UserError(
+                        f"{self.name} does not fit into the memory of this machine's {self.device.type} with a single "
+                        f"stretch of {longest} nt. Close other programs, or use a machine with more memory."
+                    ) from error
+                most = len(rows) * longest // 2
+                waiting.append(rows)
+                continue
+            yield rows, answer
