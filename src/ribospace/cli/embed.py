@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Option("--model", help="An encoder's name, see `ribospace encoders`; or its file or folder.")
 ]
+POOLINGS = ("mean", "first", "summary", "latents")
 Pool = Annotated[
-    str, typer.Option(help="One vector a molecule: mean over nucleotides, or the first token.", metavar="mean|first")
+    str,
+    typer.Option(
+        help="One vector a molecule: mean over nucleotides or the first token; of a latent model its summary or all "
+        "latents. The first of the two by default.",
+        metavar="|".join(POOLINGS),
+    ),
 ]
 
 
@@ -63,7 +69,7 @@ def embed(
         str | None,
         typer.Option("--out", help="For a FILE: vectors.parquet, .npy (ids beside it) or .h5ad; --tokens: .lance."),
     ] = None,
-    pool: Pool = "mean",
+    pool: Pool = "",
     tokens: Annotated[bool, typer.Option("--tokens", help="A vector for every nucleotide, into --out.")] = False,
     column: Annotated[str | None, typer.Option(help="Name of the embedding; the model's by default.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Store float16: in a collection, or with --tokens.")] = False,
@@ -83,7 +89,7 @@ def embed(
     """
     from ribospace.encoders import find_encoder
 
-    one_of("--pool", pool, ("mean", "first"))
+    one_of("--pool", pool, ("", *POOLINGS))
     embed_all = _engine(engine, address)
     is_file = what == "-" or Path(what).is_file()
     if not is_file and not is_remote(what) and not Path(what).exists():

@@ -14,7 +14,7 @@ import typer
 
 from ribospace.alphabet import tokenize
 from ribospace.cli.data import one_of
-from ribospace.cli.embed import Pool
+from ribospace.cli.embed import POOLINGS, Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.collection.store import ids_in
@@ -36,7 +36,7 @@ def search(
     query: Annotated[str, typer.Option("--query", help="A molecule's id, or a sequence.")],
     k: Annotated[int, typer.Option("-k", help="How many neighbours.", min=1)] = 10,
     where: Annotated[str | None, typer.Option(help="An SQL condition on the neighbours.")] = None,
-    pool: Pool = "mean",
+    pool: Pool = "",
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with every vector, even where an index would be faster.")
     ] = False,
@@ -88,7 +88,7 @@ def map_(
         str | None, typer.Option(help="An SQL condition: which molecules the projection is fitted on (the basis).")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same map.", min=0)] = 0,
-    pool: Pool = "mean",
+    pool: Pool = "",
     as_json: Json = False,
 ) -> None:
     """Draw molecules in two or three dimensions, coloured by type and by length.
@@ -136,7 +136,7 @@ def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
 
 def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
     """The embedding column that a user means by its name, by its encoder's name or by where its encoder lies."""
-    one_of("--pool", pool, ("mean", "first"))
+    one_of("--pool", pool, ("", *POOLINGS))
     known = store.embeddings
     if model in known:
         return known[model]
@@ -155,7 +155,11 @@ def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
         raise UserError(
             f"{store.uri} has no vectors of {model}. Make them: ribospace embed {store.uri} --model {model}"
         )
-    named = [i for i in known.values() if i.encoder == model and i.pooling in (pool, "none", "given")]
+    named = [
+        i
+        for i in known.values()
+        if i.encoder == model and i.pooling in (*((pool,) if pool else ("mean", "summary")), "none", "given")
+    ]
     return named[0] if named else store.require_embedding(model)
 
 

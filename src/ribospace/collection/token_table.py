@@ -133,7 +133,7 @@ class TokenTable:
             shutil.rmtree(self.uri)
 
     def append(
-        self, ids: Sequence[str], sequences: Sequence[str], embeddings: Sequence[npt.NDArray[np.float32]]
+        self, ids: Sequence[str], sequences: Sequence[str], embeddings: Sequence[npt.NDArray[np.floating[Any]]]
     ) -> None:
         """Write molecules that are not there yet: one commit.
 
@@ -166,13 +166,25 @@ class TokenTable:
         """What is in it, to be asked molecule by molecule."""
         return TokenIndex(self)
 
+    def sequences(self) -> list[str]:
+        """All sequences, in the order of the rows."""
+        return self._dataset.to_table(columns=["sequence"])["sequence"].to_pylist()  # type: ignore[no-any-return]
+
+    def take(self, rows: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+        """(nucleotides, width) float32 of the molecules in these rows, in this order."""
+        found = self._dataset.take(list(rows), columns=[COLUMN])[COLUMN].combine_chunks()
+        return [self._vectors(one) for one in found]
+
+    def _vectors(self, embedded: pa.ListScalar) -> npt.NDArray[np.float32]:
+        flat = embedded.values.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+        return flat.reshape(-1, self.info.width)
+
     def read(self, ids: Sequence[str] | None = None) -> Iterator[tuple[str, str, npt.NDArray[np.float32]]]:
         """Stream molecules: id, sequence and (nucleotides, width) float32; those of these ids, or all."""
         which = None if ids is None else ids_in(ids)
         for batch in self._dataset.to_batches(filter=which, batch_size=READ_ROWS):
             for one, sequence, embedded in zip(*(batch[name] for name in ("id", "sequence", COLUMN)), strict=True):
-                vectors = embedded.values.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-                yield one.as_py(), sequence.as_py(), vectors.reshape(-1, self.info.width)
+                yield one.as_py(), sequence.as_py(), self._vectors(embedded)
 
 
 class TokenIndex:

@@ -12,7 +12,9 @@ from torch import Tensor
 from ribospace.alphabet import Tokens
 from ribospace.batching import token_budget_batches
 from ribospace.encoders.network import NetworkEncoder, Rows
+from ribospace.errors import UserError
 from ribospace.models import checkpoint
+from ribospace.models.autoencoder import Autoencoder
 
 TOKEN_BUDGET = 8192
 
@@ -34,6 +36,8 @@ class AutoencoderEncoder(NetworkEncoder):
     def __init__(self, source: Path | str | checkpoint.Checkpoint, pooling: str = "mean") -> None:
         super().__init__(pooling)
         found = source if isinstance(source, checkpoint.Checkpoint) else checkpoint.load(source)
+        if not isinstance(found.model, Autoencoder):
+            raise UserError(f"{found.path} is a latent model, whose poolings are summary and latents, not {pooling}.")
         self.model = found.model.to(self.device)
         self.name, self.revision = found.name, found.revision
         self.width, self.window = found.model.config.width, found.model.config.window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,16 +37,20 @@ class NetworkEncoder(Encoder):
 
     Attributes
     ----------
+    poolings
+        Those that there are, the default first.
     window
         Most nucleotides that are read at once, nt.
     """
 
+    poolings: ClassVar[tuple[str, ...]] = POOLINGS
     has_tokens = True
     window: int
 
     def __init__(self, pooling: str) -> None:
-        if pooling not in POOLINGS:
-            raise UserError(f"Unknown pooling {pooling!r}. {nearest(pooling, POOLINGS)}")
+        pooling = pooling or self.poolings[0]
+        if pooling not in self.poolings:
+            raise UserError(f"Unknown pooling {pooling!r}. {nearest(pooling, self.poolings)}")
         self.pooling, self.device = pooling, pick_device()
 
     @abstractmethod

@@ -28,7 +28,7 @@ PLACED = tuple(
 )
 
 
-def find_encoder(model: str, pooling: str = "mean") -> Encoder:
+def find_encoder(model: str, pooling: str = "") -> Encoder:
     """Find an encoder by its name, or by where it lies.
 
     Parameters
@@ -39,7 +39,8 @@ def find_encoder(model: str, pooling: str = "mean") -> Encoder:
         another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training wrote;
         or a name that another package has registered. A name goes before a folder that is called so.
     pooling
-        "mean" or "first", for models with token embeddings.
+        "mean" or "first", for models with token embeddings; "summary" or "latents", for latent models. The first of the
+        two by default.
 
     Returns
     -------
@@ -153,7 +154,7 @@ def _made(registered: list[EntryPoint], argument: str, pooling: str) -> Encoder:
     if entry in BUILT_IN:
         return make(argument, pooling)
     try:
-        encoder: Any = make(argument, pooling)
+        encoder: Any = make(argument, pooling or "mean")
     except UserError:
         raise
     except Exception as error:  # whatever another package does when it makes one
@@ -203,13 +204,18 @@ def _at_place(model: str, pooling: str) -> Encoder:
         return MultimoleculeEncoder(place, pooling, layer)
     if layer is not None:
         raise UserError(f"{place} is no model of which a layer could be chosen. Leave ':{layer}' out.")
+    folder = path if path.is_dir() else path.parent
+    if kind == "latent":
+        from ribospace.encoders.latent import LatentEncoder
+
+        return LatentEncoder(folder, pooling)
     from ribospace.encoders.adapters import AutoencoderEncoder
 
-    return AutoencoderEncoder(path if path.is_dir() else path.parent, pooling)
+    return AutoencoderEncoder(folder, pooling)
 
 
 def _kind(path: Path) -> str:
-    """Whose model lies there: "rnafm", another one of "multimolecule", or "trained" by `train`."""
+    """Whose model lies there: "rnafm", another one of "multimolecule", or of `train`: "latent" or "trained"."""
     if path.is_file() and path.suffix not in (".pth", ".safetensors"):
         raise UserError(f"{path} is no model. Name a .pth or .safetensors, or a model's folder.")
     folder = path if path.is_dir() else path.parent
@@ -219,5 +225,7 @@ def _kind(path: Path) -> str:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "rnafm" if path.is_file() else "trained"
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    return {None: "trained", "rnafm": "rnafm"}.get(kind, "multimolecule")
+    said = config if isinstance(config, dict) else {}
+    if said.get("model_type") is None:
+        return "latent" if said.get("model") == "latent" else "trained"
+    return "rnafm" if said["model_type"] == "rnafm" else "multimolecule"

@@ -126,11 +126,14 @@ class Outputs:
         (B, L, vocabulary) of each letter, from the encoder alone.
     classes
         (B, classes).
+    described
+        (B, 65) what a summary says of the molecule, see `objectives.describe`.
     """
 
     written: Tensor | None = None
     letters: Tensor | None = None
     classes: Tensor | None = None
+    described: Tensor | None = None
 
 
 class Autoencoder(nn.Module):
@@ -151,6 +154,7 @@ class Autoencoder(nn.Module):
     (torch.Size([1, 5, 22]), torch.Size([1, 2]))
     """
 
+    poolings = POOLINGS
     center: Tensor  # (poolings, D) mean of the training set's pooled vectors
     whitening: Tensor  # (poolings, D, D) what makes their covariance the identity
 

@@ -18,6 +18,8 @@ from ribospace.config import from_mapping
 from ribospace.errors import UserError
 from ribospace.files import cannot_write, sha256, versions, written_whole
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.latent import LatentAutoencoder, Model, TokenSource
+from ribospace.models.qformer import QFormerConfig
 
 #: 2 added positions, activation, norm_first, tied, nucleobase, letter_head and classes, and renamed the weights.
 FORMAT = 2
@@ -42,14 +44,14 @@ class Checkpoint:
         What else config.json says: data, seed, versions, figures.
     """
 
-    model: Autoencoder
+    model: Model
     name: str
     revision: str
     path: Path
     about: dict[str, Any]
 
 
-def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any], card: str = "") -> None:
+def save(model: Model, folder: Path | str, name: str, about: dict[str, Any], card: str = "") -> None:
     """Write a model to a folder, whole or not at all.
 
     Parameters
@@ -67,9 +69,10 @@ def save(model: Autoencoder, folder: Path | str, name: str, about: dict[str, Any
     """
     said = {
         "format": FORMAT,
-        "model": "autoencoder",
+        "model": "autoencoder" if isinstance(model, Autoencoder) else "latent",
         "name": name,
         "config": dataclasses.asdict(model.config),
+        **({} if isinstance(model, Autoencoder) else {"encoder": _encoder_of(model)}),
         "versions": versions("torch"),
         **about,
     }
@@ -94,18 +97,39 @@ def load(folder: Path | str) -> Checkpoint:
     """
     folder = Path(folder)
     said = _read_config(folder)
-    config = from_mapping(AutoencoderConfig, said["config"], str(folder / CONFIG))
     tensors, made_with = _read_weights(folder)
     with torch.device("meta"):
-        model = Autoencoder(config)
+        model = _made(said, str(folder / CONFIG))
     if made_with is not None:
-        _require_same_config(folder, json.loads(json.dumps(dataclasses.asdict(config))), made_with)
+        _require_same_config(folder, json.loads(json.dumps(dataclasses.asdict(model.config))), made_with)
     _require_same_shapes(folder, {key: tuple(value.shape) for key, value in model.state_dict().items()}, tensors)
-    model = Autoencoder(config)
+    model = _made(said, str(folder / CONFIG))
     model.load_state_dict(tensors)
-    about = {key: value for key, value in said.items() if key not in ("format", "model", "name", "config")}
+    about = {key: value for key, value in said.items() if key not in ("format", "model", "name", "config", "encoder")}
     revision = sha256(folder / WEIGHTS, folder / CONFIG)[:12]
     return Checkpoint(model.eval(), str(said.get("name", folder.name)), revision, folder, about)
+
+
+def _encoder_of(model: LatentAutoencoder) -> dict[str, Any]:
+    """What a latent model's config says of whose token embeddings it reads; with a config, the weights are there."""
+    inside = model.encoder
+    parts = {} if inside is None else {"config": dataclasses.asdict(inside.config), "frozen": model.is_frozen}
+    return {**dataclasses.asdict(model.source), **parts}
+
+
+def _made(said: dict[str, Any], where: str) -> Model:
+    """The network that a config describes, its weights as they are before training."""
+    if said["model"] == "autoencoder":
+        return Autoencoder(from_mapping(AutoencoderConfig, said["config"], where))
+    encoder = dict(said.get("encoder") or {})
+    inside, is_frozen = encoder.pop("config", None), bool(encoder.pop("frozen", True))
+    part = f"{where}, section encoder"
+    return LatentAutoencoder(
+        from_mapping(QFormerConfig, said["config"], where),
+        from_mapping(TokenSource, encoder, part),
+        None if inside is None else Autoencoder(from_mapping(AutoencoderConfig, inside, part)),
+        is_frozen,
+    )
 
 
 def require_place(folder: Path | str) -> None:
@@ -140,8 +164,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(said, dict) or not isinstance(said.get("format"), int):
         raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Name a folder that train wrote.")
     _require_format(folder, said)
-    if said.get("model") != "autoencoder" or not isinstance(said.get("config"), dict):
-        raise UserError(f"{folder / CONFIG} is not the config of a Ribospace autoencoder. Copy it again.")
+    if said.get("model") not in ("autoencoder", "latent") or not isinstance(said.get("config"), dict):
+        raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Copy it again.")
     return said
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,11 +12,17 @@ from ribospace.models.transformer import Cache
 
 FINISHED = 0.25  # share of finished molecules from which on it pays to take them out of the batch
 
-if TYPE_CHECKING:
-    from ribospace.models.autoencoder import Autoencoder
+
+class Writer(Protocol):
+    """What writes letters, see `Autoencoder.decode`."""
+
+    def decode(
+        self, written: Tensor, memory: Tensor, mask: Tensor | None, cache: Cache | None = None, last: bool = False
+    ) -> Tensor:
+        """Logits of the next letter."""
 
 
-def greedy(model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, cached: bool = True) -> Tensor:
+def greedy(model: Writer, memory: Tensor, mask: Tensor | None, limit: int, cached: bool = True) -> Tensor:
     """Write the likeliest letter, one after the other; molecules that are finished leave the batch.
 
     Parameters
@@ -56,7 +62,7 @@ def greedy(model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, 
 
 
 def beam_search(
-    model: Autoencoder, memory: Tensor, mask: Tensor | None, limit: int, beams: int, cached: bool = True
+    model: Writer, memory: Tensor, mask: Tensor | None, limit: int, beams: int, cached: bool = True
 ) -> Tensor:
     """Keep the `beams` likeliest beginnings of each molecule, and give the likeliest whole one.
 

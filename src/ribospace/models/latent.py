@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +15,30 @@ from ribospace.models.decoding import beam_search, greedy
 from ribospace.models.qformer import LatentDecoder, QFormer, QFormerConfig, Summary
 from ribospace.models.transformer import Cache
 
+#: What is trained, judged and asked alike.
+Model: TypeAlias = "Autoencoder | LatentAutoencoder"
 #: How latents become one vector a molecule: the summary, or all of them one after the other.
 LATENT_POOLINGS = ("summary", "latents")
 #: (B, L) ids with START and END → (B, L - 2, width) embeddings of the nucleotides; those behind an end mean nothing.
 ReadTokens = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class TokenSource:
+    """The encoder whose token embeddings a latent model reads.
+
+    Attributes
+    ----------
+    name, revision, location
+        See `ribospace.encoders.Encoder`.
+    width
+        Numbers in a token's embedding.
+    """
+
+    name: str
+    revision: str
+    location: str
+    width: int
 
 
 class LatentAutoencoder(nn.Module):
@@ -28,8 +50,8 @@ class LatentAutoencoder(nn.Module):
     ----------
     config
         Sizes.
-    input_width
-        Of the token embeddings.
+    source
+        Whose token embeddings are read.
     encoder
         An autoencoder whose encoder is read, a part of this model; None: what `read_tokens` is set to, which is not.
     is_frozen
@@ -40,22 +62,20 @@ class LatentAutoencoder(nn.Module):
     >>> from ribospace.alphabet import END, START
     >>> from ribospace.models.autoencoder import AutoencoderConfig
     >>> encoder = Autoencoder(AutoencoderConfig(width=8, heads=2, feedforward=16))
-    >>> model = LatentAutoencoder(QFormerConfig(), 8, encoder)
+    >>> model = LatentAutoencoder(QFormerConfig(), TokenSource("mine", "", "", 8), encoder)
     >>> tokens = torch.tensor([[START, 9, 8, END, PAD], [START, 9, 8, 9, END]])
     >>> model.encode(tokens).shape, model(tokens, tokens).written.shape
     (torch.Size([2, 16, 40]), torch.Size([2, 5, 22]))
     """
 
+    poolings = LATENT_POOLINGS
+
     def __init__(
-        self,
-        config: QFormerConfig,
-        input_width: int,
-        encoder: Autoencoder | None = None,
-        is_frozen: bool = True,
+        self, config: QFormerConfig, source: TokenSource, encoder: Autoencoder | None = None, is_frozen: bool = True
     ) -> None:
         super().__init__()
-        self.config, self.input_width = config, input_width
-        self.former = QFormer(config, input_width)
+        self.config, self.source = config, source
+        self.former = QFormer(config, source.width)
         self.summary = Summary(config)
         self.decoder = LatentDecoder(config)
         self.encoder, self.is_frozen = encoder, is_frozen or encoder is None
@@ -94,9 +114,9 @@ class LatentAutoencoder(nn.Module):
         return self.summary.classifier(self.summary(latents))  # type: ignore[no-any-return]
 
     def decode(
-        self, written: Tensor, memory: Tensor, mask: Tensor | None = None, cache: Cache | None = None, last: bool = False
+        self, written: Tensor, memory: Tensor, mask: Tensor | None, cache: Cache | None = None, last: bool = False
     ) -> Tensor:
-        """Logits of the next letter from the unfolded latents; see `Autoencoder.decode`. `mask` is not used."""
+        """Logits of the next letter from the unfolded latents; see `Autoencoder.decode`. Nothing of them is masked."""
         return self.decoder(written, memory, cache, last)  # type: ignore[no-any-return]
 
     def forward(self, tokens: Tensor, written: Tensor) -> Outputs:
@@ -106,7 +126,7 @@ class LatentAutoencoder(nn.Module):
             latents = latents + self.config.noise * torch.randn_like(latents)
         summary = self.summary(latents)
         return Outputs(
-            written=self.decode(written, self.decoder.memory(latents)),
+            written=self.decode(written, self.decoder.memory(latents), None),
             classes=self.summary.classifier(summary) if self.summary.classifier is not None else None,
             described=self.summary.describer(summary),
         )

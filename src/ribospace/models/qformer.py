@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ribospace.alphabet import VOCABULARY_SIZE
+from ribospace.models.feedforward import FeedForward
 from ribospace.models.transformer import (
     Attention,
     BlockConfig,
     Cache,
     DecoderLayer,
     EncoderLayer,
-    FeedForward,
     LayerCache,
     Residual,
 )

@@ -196,7 +196,7 @@ class Attention(nn.Module):
         mask: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """Attend from (B, L, D) at position `start`, or at (L,) positions, to keys and values; `mask` is True where a key may be seen."""
+        """Attend from (B, L, D) at position `start`, or at (L,) positions; `mask` is True where a key may be seen."""
         query = self._turned(self._split(self.query(x)), start)
         if query.device.type == "cpu":  # there fused attention in bf16 is ten times slower than in fp32
             with torch.autocast("cpu", enabled=False):

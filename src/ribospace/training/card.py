@@ -12,6 +12,7 @@ _LEARNED = {
     "letters": "naming every letter, by the encoder alone",
     "masked": "naming masked letters, by the encoder alone",
     "classes": "naming the molecule's {label}, by the classifier",
+    "described": "naming the length and the shares of 3-mers, by the summary",
 }
 _FIGURES = {
     "validation_cer": ("character error rate (edits over letters)", "{:.2%}"),
@@ -59,7 +60,7 @@ def _summary(about: Mapping[str, Any]) -> str:
     model, label = about["training"]["model"], about["training"]["data"]["label"]
     does = [f"turns a molecule into a vector of {model['width']} numbers"]
     does += ["writes it again letter by letter"] if model["decoder_layers"] else []
-    does += ["names its letters"] if model["letter_head"] else []
+    does += ["names its letters"] if model.get("letter_head") else []
     does += [f"tells its {label}, one of {len(model['classes'])}"] if model["classes"] else []
     return f"A model of RNA, trained with Ribospace {about['versions']['ribospace']}. It {_joined(does)}."
 
@@ -102,7 +103,7 @@ def _data(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _training(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     objective, label = about["training"]["objective"], about["training"]["data"]["label"]
-    used = [loss for loss in LOSSES if objective[loss]]
+    used = [loss for loss in LOSSES if objective.get(loss)]
     for loss in used:
         yield f"loss `{loss}`, weight {objective[loss]:g}", _LEARNED[loss].format(label=label)
     if len(used) > 1:
@@ -153,12 +154,17 @@ def _limits(about: Mapping[str, Any]) -> Iterator[str]:
         yield "Nothing was held out: no figure says how the model does with molecules that it has not seen."
     if not about["training"]["data"]["split"]:
         yield "Distant relatives of the molecules held out were trained on: families never seen may do worse."
-    if model["decoder_layers"]:
+    if "queries" in model:
+        yield (
+            f"The decoder sees {model['queries']} latents of {model['width']} numbers and nothing else; that it writes "
+            "a molecule again says that they hold its letters, not that near latents mean alike molecules."
+        )
+    elif model["decoder_layers"]:
         yield (
             f"The decoder sees the encoder's embedding of every token, {model['width']} numbers for each letter: its "
             "character error rate is a test of copying, not of how much one vector knows of the molecule."
         )
-    elif model["letter_head"]:
+    elif model.get("letter_head"):
         yield (
             "The encoder sees the very letters that it names: its character error rate is a test of copying, not of "
             "how much one vector knows of the molecule."

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ribospace.config import read_toml
 from ribospace.errors import UserError, nearest
 from ribospace.models.autoencoder import AutoencoderConfig
+from ribospace.models.qformer import QFormerConfig
 from ribospace.training.data import DataConfig
 from ribospace.training.objectives import ObjectiveConfig
 
 SCHEDULES = ("cosine", "constant")
 #: What each kind of training lays over its preset.
-TASKS: dict[str, dict[str, Any]] = {"autoencoder": {}, "classifier": {"objective": {"written": 0.0, "classes": 1.0}}}
+TASKS: dict[str, dict[str, Any]] = {
+    "autoencoder": {},
+    "classifier": {"objective": {"written": 0.0, "classes": 1.0}},
+    "latent": {},
+}
 
 
 def read_preset(name: str) -> dict[str, Any]:
@@ -108,8 +113,8 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """What is trained, on what, and how; sections [data], [model], [objective] and [optimizer] of a TOML file.
+class Settings:
+    """What every training has: sections [data], [objective] and [optimizer] of a TOML file.
 
     Attributes
     ----------
@@ -117,20 +122,37 @@ class TrainConfig:
         What the model is called; the folder's name by default.
     seed
         Of the weights, the split, the order and the masks.
-    data, model, objective, optimizer
+    data, objective, optimizer
         See there.
     """
 
     name: str = ""
     seed: int = 0
     data: DataConfig = field(default_factory=DataConfig)
-    model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed {self.seed} is not from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """What is trained, on what, and how; sections [data], [model], [objective] and [optimizer] of a TOML file.
+
+    Attributes
+    ----------
+    model
+        See there.
+    """
+
+    model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.objective.described:
+            raise ValueError("the loss `described` is the summary's of a latent model: ribospace train latent")
 
     def with_parts(self, classes: tuple[str, ...]) -> TrainConfig:
         """The same with those parts of the model that the objective needs, and no others."""
@@ -141,3 +163,49 @@ class TrainConfig:
             classes=(self.model.classes or classes) if self.objective.classes else (),
         )
         return dataclasses.replace(self, model=model)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Whose token embeddings a latent model reads.
+
+    Attributes
+    ----------
+    model
+        What was named, see `ribospace encoders`.
+    revision
+        Of the encoder that was found.
+    frozen
+        Whether it stays as it is; else it is trained along, which an autoencoder of our own can be.
+    """
+
+    model: str = ""
+    revision: str = ""
+    frozen: bool = True
+
+
+@dataclass(frozen=True)
+class LatentTrainConfig(Settings):
+    """How a latent model is trained; sections [data], [encoder], [model], [objective] and [optimizer].
+
+    Attributes
+    ----------
+    encoder, model
+        See there.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    model: QFormerConfig = field(default_factory=QFormerConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.objective.written or self.objective.letters or self.objective.masked:
+            raise ValueError("a latent model is trained by the losses `written`, `described` and `classes`")
+
+    def with_parts(self, classes: tuple[str, ...]) -> LatentTrainConfig:
+        """The same with a classifier if the objective needs one."""
+        known = (self.model.classes or classes) if self.objective.classes else ()
+        return dataclasses.replace(self, model=dataclasses.replace(self.model, classes=known))
+
+
+AnyTrainConfig: TypeAlias = TrainConfig | LatentTrainConfig

@@ -16,8 +16,10 @@ from ribospace.alphabet import tokenize
 from ribospace.batching import cut_windows
 from ribospace.collection import Collection
 from ribospace.errors import UserError, nearest
-from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.autoencoder import AutoencoderConfig
 from ribospace.models.device import keep_freed_memory
+from ribospace.models.latent import Model
+from ribospace.models.qformer import QFormerConfig
 from ribospace.progress import Progress, silent
 from ribospace.training.data import DataConfig, Examples, class_numbers, distinct, label_names, listed
 from ribospace.training.metrics import character_error_rate, f1_scores
@@ -142,7 +144,9 @@ class Evaluation:
     classified: Classified | None
 
 
-def molecules_of(collection: Collection, config: AutoencoderConfig, data: DataConfig, part: str = "test") -> Molecules:
+def molecules_of(
+    collection: Collection, config: AutoencoderConfig | QFormerConfig, data: DataConfig, part: str = "test"
+) -> Molecules:
     """Read the distinct molecules of a collection that a model is to be judged by, and check them.
 
     Parameters
@@ -179,7 +183,7 @@ def molecules_of(collection: Collection, config: AutoencoderConfig, data: DataCo
     return Molecules(Examples(windows, labels[owner]), owner, labels, label, unknown)
 
 
-def evaluate(model: Autoencoder, molecules: Molecules, beams: int = 1, progress: Progress = silent) -> Evaluation:
+def evaluate(model: Model, molecules: Molecules, beams: int = 1, progress: Progress = silent) -> Evaluation:
     """Judge a model.
 
     Parameters

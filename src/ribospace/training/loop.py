@@ -24,10 +24,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ribospace.errors import UserError
-from ribospace.models.autoencoder import Autoencoder
 from ribospace.models.device import is_out_of_memory
+from ribospace.models.latent import Model
 from ribospace.progress import Progress, silent
-from ribospace.training.config import TrainConfig
+from ribospace.training.config import AnyTrainConfig
 from ribospace.training.data import TrainingData, step_batches
 from ribospace.training.logs import Logs
 from ribospace.training.objectives import Batch, Weighting, loss_sums, sow_codes, spoil
@@ -42,7 +42,7 @@ MASKS, DROPOUT = 1, 2  # what a seed is for
 class Trainee(nn.Module):
     """A model with the weighting of its losses, as one module, so that every parameter is seen by all processes."""
 
-    def __init__(self, model: Autoencoder, weighting: Weighting) -> None:
+    def __init__(self, model: Model, weighting: Weighting) -> None:
         super().__init__()
         self.model, self.weighting = model, weighting
 
@@ -84,9 +84,9 @@ class Trainer:
     def __init__(
         self,
         accelerator: Accelerator,
-        model: Autoencoder,
+        model: Model,
         data: TrainingData,
-        config: TrainConfig,
+        config: AnyTrainConfig,
         folder: Path | None = None,
         save_seconds: float = SAVE_SECONDS,
         warn: Callable[[str], None] = lambda _: None,
@@ -117,7 +117,7 @@ class Trainer:
         self.logs = Logs(self.folder / "logs" if self.folder else None, self.step)
 
     @property
-    def model(self) -> Autoencoder:
+    def model(self) -> Model:
         """The model being trained."""
         return self.trainee.model
 

@@ -1,4 +1,4 @@
-"""What training makes small: four losses, and how they are weighed against each other."""
+"""What training makes small: five losses, and how they are weighed against each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ribospace.alphabet import FIRST_LETTER, MASK, PAD, VOCABULARY_SIZE
 from ribospace.models.autoencoder import Outputs
 
-LOSSES = ("written", "letters", "masked", "classes")
+LOSSES = ("written", "letters", "masked", "classes", "described")
 WEIGHTINGS = ("fixed", "alpha", "uncertainty")
 ALPHA = (0.1, 0.9)
 NO_CLASS = -1
@@ -32,6 +32,8 @@ class ObjectiveConfig:
         The letters chosen for the mask, by the encoder alone (masked-language model).
     classes
         The molecule's type.
+    described
+        Its length and shares of 3-mers, see `describe`, by the summary of a latent model; other models have none.
     weighting
         "fixed"; "alpha", one learned α for the losses on letters and 1 - α for the classes, kept in [0.1, 0.9] (it
         drifts to where the smaller loss is); or "uncertainty", Σ exp(-s)·loss + s with a learned s each (Kendall et al.
@@ -49,6 +51,7 @@ class ObjectiveConfig:
     letters: float = 0.0
     masked: float = 0.0
     classes: float = 0.0
+    described: float = 0.0
     weighting: str = "fixed"
     mask: float = 0.15
     label_smoothing: float = 0.0
@@ -110,6 +113,7 @@ class Batch:
             "letters": int(letters.sum()),
             "masked": int(self.chosen.sum()),
             "classes": int((self.labels != NO_CLASS).sum()),
+            "described": len(self.tokens),
         }
 
 
@@ -172,7 +176,25 @@ def loss_sums(outputs: Outputs, batch: Batch, objective: ObjectiveConfig) -> dic
             )
     if objective.classes and outputs.classes is not None:
         sums["classes"] = F.cross_entropy(outputs.classes.float(), batch.labels, ignore_index=NO_CLASS, reduction="sum")
+    if objective.described and outputs.described is not None:
+        sums["described"] = F.mse_loss(outputs.described.float(), describe(batch.tokens), reduction="sum")
     return sums
+
+
+def describe(tokens: Tensor) -> Tensor:
+    """Say of (B, L) ids how long each is and what it is made of: (B, 65) fp32.
+
+    First a fifth of the natural logarithm of the length in nt, then the square root of the share of each 3-mer over
+    A C G U among the molecule's 3-mers (the distance of two such is Hellinger's); 3-mers with other letters count none.
+    """
+    length = (tokens >= FIRST_LETTER).sum(dim=1).clamp(min=1)
+    base = tokens - FIRST_LETTER
+    is_base = (base >= 0) & (base < 4)
+    whole = is_base[:, :-2] & is_base[:, 1:-1] & is_base[:, 2:]
+    word = (base[:, :-2] * 16 + base[:, 1:-1] * 4 + base[:, 2:]).clamp(0, 63)
+    counts = torch.zeros((len(tokens), 64), device=tokens.device).scatter_add_(1, word, whole.float())
+    shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.cat([length[:, None].log() / 5, shares.sqrt()], dim=1)
 
 
 class Weighting(nn.Module):

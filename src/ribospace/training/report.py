@@ -9,7 +9,7 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 from sklearn.metrics import confusion_matrix
 
-from ribospace.models.autoencoder import Autoencoder
+from ribospace.models.latent import Model
 from ribospace.training.data import Examples
 from ribospace.training.logs import Logs
 from ribospace.training.validation import Judged, scores, vectors_of
@@ -48,7 +48,7 @@ def report(logs: Logs, name: str, judged: Judged, classes: Sequence[str], step: 
             logs.text(f"{name}/confusion_counts", confusion_lines(counts, classes), step)
 
 
-def show_vectors(logs: Logs, name: str, model: Autoencoder, examples: Examples, step: int) -> None:
+def show_vectors(logs: Logs, name: str, model: Model, examples: Examples, step: int) -> None:
     """Log the molecules' whitened vectors (mean pooling), with their types and lengths, for the projector."""
     classes = model.config.classes
     about = {

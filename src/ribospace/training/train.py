@@ -20,9 +20,10 @@ from ribospace.files import versions
 from ribospace.models import checkpoint
 from ribospace.models.autoencoder import POOLINGS, Autoencoder, pooled
 from ribospace.models.device import keep_freed_memory, pick_device, use_bf16
+from ribospace.models.latent import Model
 from ribospace.progress import Progress, silent
 from ribospace.training.card import model_card
-from ribospace.training.config import TrainConfig
+from ribospace.training.config import AnyTrainConfig
 from ribospace.training.data import Examples, TrainingData, training_data
 from ribospace.training.loop import Trainer
 from ribospace.training.report import some_of
@@ -30,12 +31,18 @@ from ribospace.training.state import STATE
 from ribospace.training.validation import batches_of, judge, scores
 
 
+def new_autoencoder(config: Any) -> Model:
+    """Make the network of a `TrainConfig`."""
+    return Autoencoder(config.model)
+
+
 def train(
     collection: Collection,
     out: Path | str,
-    config: TrainConfig,
+    config: AnyTrainConfig,
     progress: Progress = silent,
     warn: Callable[[str], None] = lambda _: None,
+    make: Callable[[Any], Model] = new_autoencoder,
 ) -> dict[str, Any]:
     """Train a model on a collection and write it to a folder.
 
@@ -54,6 +61,8 @@ def train(
         Told of every step.
     warn
         Told, before the first step, what a user should know of the data; it stands in the figures too.
+    make
+        Makes the network, with the parts that the config says when the data are known.
 
     Returns
     -------
@@ -82,7 +91,7 @@ def train(
         warn(line)
     torch.manual_seed(config.seed)
     with _alone(_unfinished(out), accelerator.is_main_process):
-        trainer = Trainer(accelerator, Autoencoder(config.model), data, config, _unfinished(out), warn=warn)
+        trainer = Trainer(accelerator, make(config), data, config, _unfinished(out), warn=warn)
         trainer.model.train()
         stopped = trainer.run(progress)
         figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": [*said, *trainer.said]}
@@ -133,7 +142,7 @@ def _unfinished(out: Path) -> Path:
     return out.parent / f"{out.name}.training"
 
 
-def _not_judged(data: TrainingData, config: TrainConfig) -> list[str]:
+def _not_judged(data: TrainingData, config: AnyTrainConfig) -> list[str]:
     """Why the model is not judged, where nothing is held out; refused where looks at it are asked for."""
     if len(data.validation):
         only_classes = config.objective.used == ("classes",) and not (data.validation.labels >= 0).any()
@@ -162,7 +171,9 @@ def _finished(trainer: Trainer, progress: Progress) -> dict[str, float]:
     if trainer.config.optimizer.evaluate_every:
         trainer.look()
         trainer.model.load_state_dict(trainer.best)
-    set_whitening(trainer.model.eval(), trainer.data.training)
+    trainer.model.eval()
+    if isinstance(trainer.model, Autoencoder):
+        set_whitening(trainer.model, trainer.data.training)
     steps = trainer.config.optimizer.steps
 
     def judging(done: int, total: int | None, note: str = "") -> None:
@@ -192,7 +203,7 @@ def set_whitening(model: Autoencoder, examples: Examples, most: int = 20_000) ->
         model.whitening[number] = direction * scale @ direction.T
 
 
-def _accelerator(config: TrainConfig) -> tuple[Accelerator, str]:
+def _accelerator(config: AnyTrainConfig) -> tuple[Accelerator, str]:
     keep_freed_memory()
     device = pick_device()
     bf16 = use_bf16(config.optimizer.precision, device)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ribospace.alphabet import FIRST_LETTER, letters_of
 from ribospace.batching import token_budget_batches
 from ribospace.models.autoencoder import Autoencoder
+from ribospace.models.latent import Model
 from ribospace.progress import Progress, silent
 from ribospace.training.data import Examples
 from ribospace.training.metrics import character_error_rate, f1_scores
@@ -44,7 +45,7 @@ class Judged:
 
 
 @torch.inference_mode()
-def validation_losses(model: Autoencoder, examples: Examples, objective: ObjectiveConfig) -> dict[str, float]:
+def validation_losses(model: Model, examples: Examples, objective: ObjectiveConfig) -> dict[str, float]:
     """Mean of each used loss in nats, without smoothing; a loss that has no term here is left out.
 
     Inputs are unmasked, but for the masked letters' loss, which has no meaning without: its masks are always the same.
@@ -69,7 +70,7 @@ def validation_losses(model: Autoencoder, examples: Examples, objective: Objecti
 
 
 @torch.inference_mode()
-def judge(model: Autoencoder, examples: Examples, beams: int = 1, progress: Progress = silent) -> Judged:
+def judge(model: Model, examples: Examples, beams: int = 1, progress: Progress = silent) -> Judged:
     """Write every molecule again without seeing it, and name its type; `progress` is told of every batch."""
     n, done = len(examples), 0
     judged = Judged([""] * n, [""] * n if _writes(model) else [], examples.labels)
@@ -101,15 +102,16 @@ def scores(judged: Judged) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def vectors_of(model: Autoencoder, examples: Examples, pooling: str = "mean") -> npt.NDArray[np.float32]:
-    """(n, D) whitened vectors of (n) examples."""
+def vectors_of(model: Model, examples: Examples, pooling: str = "") -> npt.NDArray[np.float32]:
+    """(n, D) vectors of (n) examples; the model's first pooling by default."""
+    pooling = pooling or model.poolings[0]
     vectors = np.zeros((len(examples), model.config.width), dtype=np.float32)
     for rows, batch in batches_of(model, examples):
         vectors[rows] = model.embed(batch.tokens, pooling).float().cpu().numpy()
     return vectors
 
 
-def batches_of(model: Autoencoder, examples: Examples) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
+def batches_of(model: Model, examples: Examples) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
     """Row numbers and unmasked batches, the longest molecules first, on the model's device."""
     device = next(model.parameters()).device
     for rows in token_budget_batches(examples.tokens.lengths + 2, BUDGET):
@@ -119,13 +121,13 @@ def batches_of(model: Autoencoder, examples: Examples) -> Iterator[tuple[npt.NDA
         yield rows, batch.to(device)
 
 
-def _writes(model: Autoencoder) -> bool:
-    return bool(model.config.decoder_layers or model.config.letter_head)
+def _writes(model: Model) -> bool:
+    return bool(model.config.decoder_layers) or (isinstance(model, Autoencoder) and model.config.letter_head)
 
 
-def _written(model: Autoencoder, tokens: Tensor, encoded: Tensor, beams: int) -> Tensor:
+def _written(model: Model, tokens: Tensor, encoded: Tensor, beams: int) -> Tensor:
     """(B, L) ids behind START, up to END or PAD."""
-    if model.config.decoder_layers:
+    if model.config.decoder_layers or not isinstance(model, Autoencoder):
         return model.reconstruct(tokens, beams=beams)
     letters = model.spell(encoded).argmax(dim=-1)
     return torch.where(tokens >= FIRST_LETTER, letters, tokens)[:, 1:]
