@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import bulk, data, demo, embed, explore, fetch, hygiene, judge, learn, upkeep
+from ribospace.cli import bulk, data, demo, embed, explore, fetch, hygiene, judge, latent, learn, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,4 +50,7 @@ app.command(short_help="Judge a trained model")(judge.evaluate)
 app.command(short_help="Say what makes vectors")(embed.encoders)
 app.command(short_help="Turn molecules into vectors")(embed.embed)
 app.command(short_help="Find a molecule's nearest neighbours")(explore.search)
+app.command(short_help="Write molecules from latents")(latent.decode)
+app.command(short_help="Molecules to latents and back")(latent.roundtrip)
+app.command(short_help="Write what lies between two molecules")(latent.interpolate)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

@@ -89,7 +89,8 @@ def embed(
     """
     from ribospace.encoders import find_encoder
 
-    one_of("--pool", pool, ("", *POOLINGS))
+    if pool:
+        one_of("--pool", pool, POOLINGS)
     embed_all = _engine(engine, address)
     is_file = what == "-" or Path(what).is_file()
     if not is_file and not is_remote(what) and not Path(what).exists():

@@ -136,7 +136,8 @@ def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
 
 def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
     """The embedding column that a user means by its name, by its encoder's name or by where its encoder lies."""
-    one_of("--pool", pool, ("", *POOLINGS))
+    if pool:
+        one_of("--pool", pool, POOLINGS)
     known = store.embeddings
     if model in known:
         return known[model]

@@ -42,14 +42,18 @@ def evaluate(
 
     A model that was trained on the same molecules is judged on what it knows: use --split test.
     """
+    from ribospace.encoders.latent import attached
     from ribospace.models import checkpoint
     from ribospace.models.device import pick_device
+    from ribospace.models.latent import LatentAutoencoder
     from ribospace.training.data import DataConfig
     from ribospace.training.evaluate import evaluate as judge
     from ribospace.training.evaluate import molecules_of
 
     _require_own(out)
     found = checkpoint.load(model)
+    if isinstance(found.model, LatentAutoencoder):
+        attached(found.model, model)
     store = Collection.open(data)
     asked = DataConfig(
         where=where, split=column if split else "", label=_data(found.about).get("label", DataConfig.label)

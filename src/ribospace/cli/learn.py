@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,8 +17,10 @@ from ribospace.collection import Collection
 from ribospace.progress import silent
 
 if TYPE_CHECKING:
-    from ribospace.training.config import TrainConfig
+    from ribospace.models.latent import Model
+    from ribospace.training.config import AnyTrainConfig
 
+Chosen = TypeVar("Chosen")
 train = typer.Typer(no_args_is_help=True, help="Train a model.", rich_markup_mode=None)
 
 
@@ -52,7 +56,10 @@ def autoencoder(
     alone, BERT-like), masked (masked letters), classes (the rna_type, or what the column data.label says), or several.
     Interrupted or killed, the same command goes on where it stopped.
     """
-    _train_model(data, out, preset, config, settings, as_json, "autoencoder")
+    from ribospace.training.config import TrainConfig
+
+    chosen = _settings(TrainConfig, preset, "autoencoder", config, settings)
+    _train_model(Collection.open(data), out, chosen, as_json)
 
 
 @train.command(short_help="Learn to tell types apart")
@@ -68,26 +75,69 @@ def classifier(
 
     As `train autoencoder`, with the loss `classes` in place of `written`.
     """
-    _train_model(data, out, preset, config, settings, as_json, "classifier")
+    from ribospace.training.config import TrainConfig
+
+    chosen = _settings(TrainConfig, preset, "classifier", config, settings)
+    _train_model(Collection.open(data), out, chosen, as_json)
 
 
-def _train_model(
-    data: str,
-    out: Path,
-    preset: str,
-    config: Path | None,
-    settings: list[str] | None,
-    as_json: bool,
-    task: str,
+@train.command(short_help="Learn latents of fixed size")
+def latent(
+    data: Data,
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="Whose token embeddings are read: a trained autoencoder's folder, rnafm …")
+    ],
+    out: Out,
+    preset: Annotated[str, typer.Option(help="Where the config starts from.")] = "latent",
+    config: Config = None,
+    settings: Settings = None,
+    cache: Annotated[
+        str, typer.Option(help="A .lance table that keeps token embeddings between epochs, for encoders that are slow.")
+    ] = "",
+    as_json: Json = False,
 ) -> None:
+    """Train a Q-Former and its decoder: token embeddings become 16 vectors of 40 numbers, and these the molecule again.
+
+    The losses of [objective] are written (the decoder), described (the summary names length and 3-mers) and classes.
+    An autoencoder of ours becomes part of the model, trained along with --set encoder.frozen=false; another encoder has
+    to be there whenever the model is used. Interrupted or killed, the same command goes on where it stopped.
+    """
+    from ribospace.encoders import find_encoder
+    from ribospace.encoders.latent import latent_model, written_cache
+    from ribospace.training.config import LatentTrainConfig
+
+    chosen = _settings(LatentTrainConfig, preset, "latent", config, settings)
+    store, found = Collection.open(data), find_encoder(encoder)
+    reads = dataclasses.replace(chosen.encoder, model=encoder, revision=found.revision)
+    with written_cache(found, cache) as read:
+        _train_model(
+            store,
+            out,
+            dataclasses.replace(chosen, encoder=reads),
+            as_json,
+            lambda config: latent_model(found, config.model, config.encoder.frozen, read),
+        )
+
+
+def _settings(kind: type[Chosen], preset: str, task: str, config: Path | None, settings: list[str] | None) -> Chosen:
     from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
-    from ribospace.training.config import TASKS, TrainConfig, read_preset
-    from ribospace.training.train import train as train_model
+    from ribospace.training.config import TASKS, read_preset
 
     said = laid_over(laid_over(read_preset(preset), TASKS[task]), read_toml(config) if config else {})
     where = " and ".join([*([str(config)] if config else []), *(["--set"] if settings else [])]) or "the settings"
-    chosen = from_mapping(TrainConfig, with_overrides(said, settings or []), where)
-    store = Collection.open(data)
+    return from_mapping(kind, with_overrides(said, settings or []), where)
+
+
+def _train_model(
+    store: Collection,
+    out: Path,
+    chosen: AnyTrainConfig,
+    as_json: bool,
+    make: Callable[[Any], Model] | None = None,
+) -> None:
+    from ribospace.training.train import new_autoencoder
+    from ribospace.training.train import train as train_model
+
     warned: list[str] = []
 
     def warn(line: str) -> None:
@@ -96,7 +146,7 @@ def _train_model(
 
     first = os.environ.get("RANK", "0") == "0"  # of the processes that `accelerate launch` began
     with progress_bar("Training", "steps") if first else contextlib.nullcontext(silent) as progress:
-        answer = train_model(store, out, chosen, progress, warn)
+        answer = train_model(store, out, chosen, progress, warn, make or new_autoencoder)
     if not first:
         return
     about, figures = answer["data"], answer["figures"]
@@ -112,7 +162,7 @@ def _train_model(
     )
 
 
-def _judged(about: dict[str, Any], figures: dict[str, Any], config: TrainConfig) -> list[str]:
+def _judged(about: dict[str, Any], figures: dict[str, Any], config: AnyTrainConfig) -> list[str]:
     parts, data = [], config.data
     if "validation_cer" in figures:
         how = (

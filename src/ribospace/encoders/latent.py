@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ribospace.alphabet import PAD, Tokens, detokenize, tokenize
+from ribospace.alphabet import PAD, Tokens, detokenize, letters_of, tokenize
 from ribospace.batching import token_budget_batches
 from ribospace.collection.token_table import TokenTable
 from ribospace.encoders.adapters import AutoencoderEncoder
@@ -24,6 +26,7 @@ from ribospace.models.qformer import QFormerConfig
 
 TOKEN_BUDGET = 8192
 WRITE_BYTES = 64 << 20
+WRITTEN = 512  # molecules that are written at once
 
 
 class LatentEncoder(NetworkEncoder):
@@ -52,6 +55,51 @@ class LatentEncoder(NetworkEncoder):
         self.width = config.width * (1 if pooling == "summary" else config.queries)
         self.location = str(found.path.resolve())
         self.piece = 16_384 if self.model.encoder is not None else 256
+
+    def latents(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """(n) molecules of at most the window → (n, K, D) float32.
+
+        Raises
+        ------
+        UserError
+            If a molecule is longer: the latents of its windows could be averaged, but not decoded.
+        """
+        config = self.model.config
+        if (tokens.lengths > config.window).any():
+            row = int(tokens.lengths.argmax())
+            raise UserError(
+                f"Molecule {row + 1} has {tokens.lengths[row]:,} nt; {self.name} was trained to write at most "
+                f"{config.window}. Cut it, or train a latent model with a larger model.window."
+            )
+        found = np.zeros((len(tokens), config.queries, config.width), dtype=np.float32)
+        for rows in self._batches(tokens.lengths):
+            with torch.inference_mode():
+                padded = torch.from_numpy(tokens.padded(rows)).long().to(self.device)
+                found[rows] = self.model.encode(padded).cpu().numpy()
+        return found
+
+    def write(self, latents: npt.NDArray[np.float32], beams: int = 1) -> list[str]:
+        """(n, K, D) latents, or (n, K · D), → n sequences."""
+        config, sequences = self.model.config, []
+        if latents.size != len(latents) * config.queries * config.width or not np.isfinite(latents).all():
+            raise UserError(
+                f"{self.name} writes from {config.queries} latents of {config.width} finite numbers, not from an array "
+                f"of the shape {latents.shape}. Make them with --pool latents."
+            )
+        shaped = latents.reshape(-1, config.queries, config.width)
+        for start in range(0, len(shaped), WRITTEN):
+            part = torch.from_numpy(np.ascontiguousarray(shaped[start : start + WRITTEN], dtype=np.float32))
+            sequences += [letters_of(ids) for ids in self.model.write(part.to(self.device), beams=beams).cpu().numpy()]
+        return sequences
+
+    def types(self, latents: npt.NDArray[np.float32]) -> list[tuple[str, float]]:
+        """The likeliest type of each of (n, K, D) latents and its probability; none where the model knows no types."""
+        if not self.model.config.classes:
+            return []
+        with torch.inference_mode():
+            shares = self.model.classify(torch.from_numpy(latents).to(self.device)).softmax(dim=-1).cpu().numpy()
+        best = shares.argmax(axis=1)
+        return [(self.model.config.classes[one], float(row[one])) for one, row in zip(best, shares, strict=True)]
 
     def _batches(self, lengths: Rows) -> list[Rows]:
         return token_budget_batches(lengths + 2, TOKEN_BUDGET)
@@ -88,7 +136,9 @@ def attached(model: Model, folder: Path | str) -> LatentAutoencoder:
     return model
 
 
-def latent_model(encoder: Encoder, config: QFormerConfig, frozen: bool = True, cache: str = "") -> LatentAutoencoder:
+def latent_model(
+    encoder: Encoder, config: QFormerConfig, frozen: bool = True, read: ReadTokens | None = None
+) -> LatentAutoencoder:
     """Make a latent model over an encoder's token embeddings, to be trained.
 
     Parameters
@@ -99,8 +149,8 @@ def latent_model(encoder: Encoder, config: QFormerConfig, frozen: bool = True, c
         Sizes.
     frozen
         Leave the encoder as it is.
-    cache
-        A .lance table that keeps an asked encoder's token embeddings between epochs, in float16; "" for none.
+    read
+        What asks the encoder, such as a `TokenCache`; by default it is asked each time.
 
     Raises
     ------
@@ -111,16 +161,35 @@ def latent_model(encoder: Encoder, config: QFormerConfig, frozen: bool = True, c
         raise UserError(f"{encoder.name} embeds molecules alone. Choose one with tokens: ribospace encoders")
     source = TokenSource(encoder.name, encoder.revision, encoder.location, encoder.width)
     if isinstance(encoder, AutoencoderEncoder):
-        if cache:
-            raise UserError(f"{encoder.name} is computed as fast as it is read: leave --cache out.")
         return LatentAutoencoder(config, source, encoder.model.cpu(), frozen)
     if not frozen:
         raise UserError(
             f"{encoder.name} cannot be trained along, only an autoencoder of our own can. Leave encoder.frozen true."
         )
     model = LatentAutoencoder(config, source)
-    model.read_tokens = TokenCache(encoder, cache) if cache else token_reader(encoder)
+    model.read_tokens = read or token_reader(encoder)
     return model
+
+
+@contextmanager
+def written_cache(encoder: Encoder, place: str) -> Iterator[TokenCache | None]:
+    """A cache in a .lance table, which is written also where the work ends early; None for "" as the place.
+
+    Raises
+    ------
+    UserError
+        For an autoencoder of our own, which is a part of the model and as fast as a cache.
+    """
+    if not place:
+        yield None
+        return
+    if isinstance(encoder, AutoencoderEncoder) or not encoder.has_tokens:
+        raise UserError(f"There is nothing to keep of {encoder.name}: leave --cache out.")
+    cache = TokenCache(encoder, place)
+    try:
+        yield cache
+    finally:
+        cache.write()
 
 
 def token_reader(encoder: Encoder) -> ReadTokens:

@@ -23,6 +23,22 @@ LATENT_POOLINGS = ("summary", "latents")
 ReadTokens = Callable[[Tensor], Tensor]
 
 
+def between(one: Tensor, other: Tensor, steps: int) -> Tensor:
+    """Latents on the way from (K, D) to (K, D), both ends among them: (steps, K, D).
+
+    Straight, and then each latent again of mean 0 and variance 1, as the decoder knows them.
+
+    Examples
+    --------
+    >>> between(torch.tensor([[1.0, -1.0]]), torch.tensor([[-1.0, 1.0]]), 2).tolist()
+    [[[1.0, -1.0]], [[-1.0, 1.0]]]
+    """
+    share = torch.linspace(0, 1, steps, device=one.device)[:, None, None]
+    mixed = (1 - share) * one + share * other
+    mixed = mixed - mixed.mean(dim=-1, keepdim=True)
+    return mixed / mixed.std(dim=-1, correction=0, keepdim=True).clamp(min=1e-6)
+
+
 @dataclass(frozen=True)
 class TokenSource:
     """The encoder whose token embeddings a latent model reads.
