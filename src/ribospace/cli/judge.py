@@ -109,6 +109,8 @@ def _lines(result: Evaluation, split: str) -> list[str]:
         ]
         cells.append(("all", f"{result.windows:,}", f"{result.rewritten.cer:.2%}", f"{result.rewritten.exact:.1%}"))
         lines += ["", table(cells, ("length (nt)", "windows", "character errors", "exact"), [1, 2, 3])]
+        if result.rewritten.forced is not None:
+            lines.append(f"With the true letters before them {result.rewritten.forced:.2%} of the letters are wrong")
     if result.classified:
         c = result.classified
         types = [

@@ -42,11 +42,14 @@ class Rewritten:
         Share of the windows without an error.
     by_length
         Rows of from, to (nt), windows, cer, exact.
+    forced
+        Share of the letters, END among them, named wrongly with the true ones before them; None without a decoder.
     """
 
     cer: float
     exact: float
     by_length: list[dict[str, float]]
+    forced: float | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,8 @@ def rewritten(judged: Judged) -> Rewritten:
                 "exact": float((edits[inside] == 0).mean()),
             }
             rows.append({"from": low, "to": high - 1, "windows": int(inside.sum()), **share})
-    return Rewritten(character_error_rate(judged.written, judged.true), float((edits == 0).mean()), rows)
+    forced = None if judged.forced is None else float(judged.forced.sum() / (lengths + 1).sum())
+    return Rewritten(character_error_rate(judged.written, judged.true), float((edits == 0).mean()), rows, forced)
 
 
 def classified(judged: Judged, classes: Sequence[str]) -> Classified:
@@ -294,4 +298,4 @@ def of_molecules(judged: Judged, molecule: npt.NDArray[np.int64], labels: npt.ND
     sums = np.zeros((len(labels), judged.probabilities.shape[1]))
     np.add.at(sums, molecule, judged.probabilities * weights[:, None])
     means = (sums / np.bincount(molecule, weights)[:, None]).astype(np.float32)
-    return Judged(judged.true, judged.written, labels, means)
+    return Judged(judged.true, judged.written, labels, means, judged.forced)

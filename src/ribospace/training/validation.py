@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ribospace.alphabet import FIRST_LETTER, letters_of
+from ribospace.alphabet import FIRST_LETTER, PAD, letters_of
 from ribospace.batching import token_budget_batches
 from ribospace.models.autoencoder import Autoencoder
 from ribospace.models.latent import Model
@@ -36,12 +36,16 @@ class Judged:
         (n,) class numbers, -1 where not known.
     probabilities
         (n, classes) float32; None without a classifier.
+    forced
+        (n,) letters, END among them, that the decoder names wrongly with the true ones before them; None without a
+        decoder.
     """
 
     true: list[str]
     written: list[str]
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32] | None = None
+    forced: npt.NDArray[np.int64] | None = None
 
 
 @torch.inference_mode()
@@ -83,6 +87,9 @@ def judge(model: Model, examples: Examples, beams: int = 1, progress: Progress =
         if _writes(model):
             for row, ids in zip(rows, _written(model, batch.tokens, encoded, beams).cpu().numpy(), strict=True):
                 judged.written[row] = letters_of(ids)
+        if model.config.decoder_layers:
+            judged.forced = np.zeros(n, dtype=np.int64) if judged.forced is None else judged.forced
+            judged.forced[rows] = _forced_errors(model, batch.tokens).cpu().numpy()
         if judged.probabilities is not None:
             judged.probabilities[rows] = model.classify(encoded, batch.tokens).float().softmax(dim=-1).cpu().numpy()
         done += len(rows)
@@ -119,6 +126,14 @@ def batches_of(model: Model, examples: Examples) -> Iterator[tuple[npt.NDArray[n
         nothing = torch.zeros_like(tokens, dtype=torch.bool)
         batch = Batch(tokens, tokens, nothing, torch.from_numpy(examples.labels[rows]))
         yield rows, batch.to(device)
+
+
+def _forced_errors(model: Model, tokens: Tensor) -> Tensor:
+    """(B,) letters of (B, L) ids that the decoder names wrongly with the true ones before them (teacher forcing)."""
+    logits = model(tokens, tokens).written
+    assert logits is not None
+    target = tokens[:, 1:]
+    return ((logits[:, :-1].argmax(dim=-1) != target) & (target != PAD)).sum(dim=1)
 
 
 def _writes(model: Model) -> bool:
