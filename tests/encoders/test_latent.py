@@ -159,4 +159,4 @@ def test_one_class_is_nothing_to_tell_apart(store, refused, tmp_path):
     words = ["train", "latent", "--data", store.path, "--encoder", "random", "--out", tmp_path / "x"]
     refused([*words, *settings("objective.classes=1", "data.where=rna_type='tRNA'")], "nothing to tell apart")
     refused([*words, *settings("objective.letters=1")], "written", "described")
-    refused([*words[:5], "--out", tmp_path / "x", "--encoder", "nothing"], "no model 'nothing'")
+    refused([*words[:5], "nothing", "--out", tmp_path / "x"], "no model 'nothing'")

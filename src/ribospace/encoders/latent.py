@@ -52,7 +52,7 @@ class LatentEncoder(NetworkEncoder):
         self.model = attached(found.model, found.path).to(self.device)
         config = self.model.config
         self.name, self.revision, self.window = found.name, found.revision, config.window
-        self.width = config.width * (1 if pooling == "summary" else config.queries)
+        self.width = config.width * (1 if self.pooling == "summary" else config.queries)
         self.location = str(found.path.resolve())
         self.piece = 16_384 if self.model.encoder is not None else 256
 
@@ -88,7 +88,7 @@ class LatentEncoder(NetworkEncoder):
             )
         shaped = latents.reshape(-1, config.queries, config.width)
         for start in range(0, len(shaped), WRITTEN):
-            part = torch.from_numpy(np.ascontiguousarray(shaped[start : start + WRITTEN], dtype=np.float32))
+            part = torch.from_numpy(shaped[start : start + WRITTEN].astype(np.float32))
             sequences += [letters_of(ids) for ids in self.model.write(part.to(self.device), beams=beams).cpu().numpy()]
         return sequences
 

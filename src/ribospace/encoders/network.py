@@ -77,6 +77,8 @@ class NetworkEncoder(Encoder):
 
     def token_embeddings(self, tokens: Tokens) -> Iterator[npt.NDArray[np.float32]]:
         """(n) molecules → n times (nucleotides, width) float32; see `Encoder.token_embeddings`."""
+        if not self.has_tokens:
+            super().token_embeddings(tokens)  # which refuses
         piece = (tokens.offsets[1:] - 1) // PIECE
         for number in np.unique(piece):
             part = tokens.take(np.flatnonzero(piece == number))
