@@ -75,7 +75,7 @@ MULTIMOLECULE = Family(
     tokens=True,
     needs="ribospace[peers], weights",
     module="multimolecule",
-    usage="multimolecule/NAME[:N], FOLDER[:N]",
+    usage="multimolecule/NAME[@REVISION][:N], FOLDER[:N]",
 )
 TRAINED = Family(_trained, "The folder of a model that ribospace train wrote", "any", tokens=True, usage="FOLDER")
 STRUCTURE = Family(

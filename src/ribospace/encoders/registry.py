@@ -35,9 +35,9 @@ def find_encoder(model: str, pooling: str = "mean") -> Encoder:
     ----------
     model
         `kmer1` to `kmer8`; `structure`; `random`, `random:SEED`, `random:rnafm`; `rnafm`, or an RNA-FM elsewhere: a
-        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`; `multimolecule/NAME` or a folder with
-        another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training wrote;
-        or a name that another package has registered. A name goes before a folder that is called so.
+        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`; `multimolecule/NAME@REVISION` or a
+        folder with another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training
+        wrote; or a name that another package has registered. A name goes before a folder that is called so.
     pooling
         "mean" or "first", for models with token embeddings.
 
@@ -70,7 +70,7 @@ def find_encoder(model: str, pooling: str = "mean") -> Encoder:
 
 
 def names_place(model: str) -> bool:
-    """Whether a model is named by where it lies: a file or folder, or an RNA-FM on the hub, maybe with `:N` behind.
+    """Whether a model is named by where it lies: a file, a folder or a repository on the hub, maybe with `:N` behind.
 
     Examples
     --------
@@ -220,4 +220,4 @@ def _kind(path: Path) -> str:
     except (OSError, ValueError):
         return "rnafm" if path.is_file() else "trained"
     kind = config.get("model_type") if isinstance(config, dict) else None
-    return {None: "trained", "rnafm": "rnafm"}.get(kind, "multimolecule")
+    return "trained" if kind is None else "rnafm" if kind == "rnafm" else "multimolecule"
