@@ -73,7 +73,7 @@ MULTIMOLECULE = Family(
     "RiNALMo, RNABERT, ERNIE-RNA, UTR-LM, SpliceBERT and others",
     "any",
     tokens=True,
-    needs="ribospace[peers], weights",
+    needs="weights, ribospace[peers]",
     module="multimolecule",
     usage="multimolecule/NAME[@REVISION][:N], FOLDER[:N]",
 )

@@ -33,9 +33,9 @@ UNUSED = re.compile(r"(.*_)?(head|heads|pooler|decoder|predictions)\.|.*position
 class MultimoleculeEncoder(NetworkEncoder):
     """A model of multimolecule, in fp32.
 
-    Molecules of one length share a batch, without padding: in some of these models padding changes what stands beside
-    it. As many nucleotides are read at once as the config has positions for, beside cls and eos; also where positions
-    are rotary and would go on, as longer ones were never trained.
+    Molecules of one length share a batch, so there is no padding that a model could let through. As many nucleotides
+    are read at once as the config has positions for, beside cls and eos; also where positions are rotary and would go
+    on, as the config states what the model was made for.
 
     Parameters
     ----------
