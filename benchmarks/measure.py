@@ -39,7 +39,12 @@ def report(what: str, rates: list[float], note: str = "", peak_mb: float = 0.0) 
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Of this process since it began; `ru_maxrss` has what its parent had, too."""
+    path = Path("/proc/self/status")
+    if not path.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    line = next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 @dataclass(frozen=True)

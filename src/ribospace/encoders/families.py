@@ -73,9 +73,9 @@ MULTIMOLECULE = Family(
     "RiNALMo, RNABERT, ERNIE-RNA, UTR-LM, SpliceBERT and others",
     "any",
     tokens=True,
-    needs="ribospace[peers], weights",
+    needs="weights, ribospace[peers]",
     module="multimolecule",
-    usage="multimolecule/NAME[:N], FOLDER[:N]",
+    usage="multimolecule/NAME[@REVISION][:N], FOLDER[:N]",
 )
 TRAINED = Family(_trained, "The folder of a model that ribospace train wrote", "any", tokens=True, usage="FOLDER")
 STRUCTURE = Family(

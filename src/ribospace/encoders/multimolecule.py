@@ -23,8 +23,9 @@ from ribospace.models.checkpoint import differences
 from ribospace.models.rnafm_checkpoint import HUB_FILES
 from ribospace.net.hub import hub_folder, is_hub_name
 
-BATCH_TOKENS = 2048
-SPARE = 4  # positions that no nucleotide has: special tokens, and rows that some models leave out in front
+BATCH_TOKENS, DEVICE_TOKENS = 2048, 16_384  # of a batch on a processor, and elsewhere
+ENDS = 2  # cls and eos, which stand around the nucleotides
+PROTEIN = "EFLPQ"  # letters that proteins have and RNA has not
 #: What a checkpoint may hold beside the network: heads of its tasks, and a pooler that was never trained.
 UNUSED = re.compile(r"(.*_)?(head|heads|pooler|decoder|predictions)\.|.*position_ids$|.*(inv_freq|pairwise_bias_map)$")
 
@@ -32,14 +33,15 @@ UNUSED = re.compile(r"(.*_)?(head|heads|pooler|decoder|predictions)\.|.*position
 class MultimoleculeEncoder(NetworkEncoder):
     """A model of multimolecule, in fp32.
 
-    Molecules of one length share a batch, without padding: in some of these models padding changes what stands beside
-    it.
+    Molecules of one length share a batch, so there is no padding that a model could let through. As many nucleotides
+    are read at once as the config has positions for, beside cls and eos; also where positions are rotary and would go
+    on, as the config states what the model was made for.
 
     Parameters
     ----------
     source
-        A folder with config.json, vocab.txt and model.safetensors, or `multimolecule/NAME` or
-        `multimolecule/NAME@REVISION` on the hub.
+        A folder with config.json, vocab.txt and model.safetensors, a .safetensors beside the other two, or
+        `multimolecule/NAME` or `multimolecule/NAME@REVISION` on the hub.
     pooling
         "mean" over nucleotides, or the "first" token, cls.
     layer
@@ -54,9 +56,9 @@ class MultimoleculeEncoder(NetworkEncoder):
 
     def __init__(self, source: Path | str, pooling: str = "mean", layer: int | None = None) -> None:
         super().__init__(pooling)
-        name, folder, location = _found(source)
-        files = [existing_file(folder / file) for file in HUB_FILES]
-        config = _config(folder)
+        _require_package(source)
+        name, files, location = _found(source)
+        config = _config(files[0])
         layers = int(getattr(config, "num_hidden_layers", 0))
         if layer is not None and not 0 <= layer <= layers:
             raise UserError(f"{name} has no layer {layer}. Choose one of 0 to {layers}.")
@@ -65,74 +67,101 @@ class MultimoleculeEncoder(NetworkEncoder):
         self.location = location if self.layer is None else f"{location}:{layer}"
         self.revision = sha256(*files)[:12]
         self.width, self.piece = int(config.hidden_size), 256
-        self.window = int(config.max_position_embeddings) - SPARE
-        self.ids = _ids(folder)
-        self.model = _network(folder, config).to(self.device)
+        self.ids = _ids(files[1], config)
+        model = _network(files[2], config)
+        _require_pairs(files[1], model, self.ids)
+        self.window = int(config.max_position_embeddings) - ENDS - _rows_in_front(model, config)
+        self.model = model.to(self.device)
         self._require_tokens()
 
     def _batches(self, lengths: Rows) -> list[Rows]:
+        budget = BATCH_TOKENS if self.device.type == "cpu" else DEVICE_TOKENS
         order = np.argsort(-lengths, kind="stable")
         batches = []
         for same in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
-            rows = max(1, BATCH_TOKENS // (int(lengths[same[0]]) + 2)) if len(same) else 1
+            rows = max(1, budget // (int(lengths[same[0]]) + ENDS)) if len(same) else 1
             batches += [same[start : start + rows] for start in range(0, len(same), rows)]
         return batches
 
     @torch.inference_mode()
     def _embedded(self, windows: Tokens, rows: Rows) -> list[Tensor]:
         ids = self.ids[torch.from_numpy(windows.padded(rows)).long()].to(self.device)
-        out = self.model(input_ids=ids, output_hidden_states=self.layer is not None)
+        wanted = self.layer is not None
+        out = self.model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=wanted)
         embedded = out.last_hidden_state if self.layer is None else out.hidden_states[self.layer]
-        return list(embedded.float())
+        return list(embedded.flatten(0, -3).float())  # RNA-MSM's layers have an axis more, for an alignment
 
     def _require_tokens(self) -> None:
         try:
-            shape = tuple(self._embedded(tokenize(["ACGU"]), np.array([0]))[0].shape)
+            shape = next(self.token_embeddings(tokenize(["ACGU"]))).shape
+        except UserError:
+            raise
         except Exception as error:  # whatever a network says that reads something else
             raise UserError(
-                f"{self.name} does not read RNA letter by letter ({_first(error)}). Choose another."
+                f"{self.name} fails on a single molecule: {_first(error)}. Choose another model."
             ) from error
-        if shape != (6, self.width):
+        if shape != (4, self.width):
             raise UserError(f"{self.name} gives no vector for each nucleotide. Choose another model.")
 
 
-def _found(source: Path | str) -> tuple[str, Path, str]:
-    """A model's name, its folder, and what to name to find the same again."""
+def _require_package(source: Path | str) -> None:
+    """Before anything is fetched. The package seeds torch's generator when imported, which is nobody else's wish."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            import multimolecule  # noqa: F401 (tells transformers of its models)
+    except ImportError as error:
+        if error.name != "multimolecule":
+            raise UserError(
+                f"{source} needs multimolecule, which is installed but does not load: {_first(error)}. "
+                "Install it again: pip install --force-reinstall 'ribospace[peers]'"
+            ) from error
+        raise UserError(
+            f"{source} needs multimolecule, which is not installed: pip install 'ribospace[peers]'"
+        ) from error
+
+
+def _found(source: Path | str) -> tuple[str, list[Path], str]:
+    """A model's name, its config, vocabulary and weights, and what to name to find the same again."""
     path = Path(source)
     if not path.exists() and is_hub_name(str(source)):
         repository = str(source).partition("@")[0]
-        path = hub_folder(str(source), HUB_FILES)
-        return repository.partition("/")[2], path, f"{repository}@{path.name}"
-    folder = path if path.is_dir() else path.parent
-    return str(_read_json(folder / HUB_FILES[0]).get("model_type", folder.name)), folder, str(folder.absolute())
+        folder = hub_folder(str(source), HUB_FILES)
+        return repository.partition("/")[2], [folder / file for file in HUB_FILES], f"{repository}@{folder.name}"
+    weights = path / HUB_FILES[-1] if path.is_dir() else path
+    files = [existing_file(weights.parent / file) for file in HUB_FILES[:-1]] + [existing_file(weights)]
+    return str(_read_json(files[0]).get("model_type")), files, str(path.absolute())
 
 
-def _config(folder: Path) -> Any:
+def _config(path: Path) -> Any:
+    from transformers import AutoConfig
+
+    kind = _read_json(path).get("model_type")
     try:
-        import multimolecule  # noqa: F401 (tells transformers of its models)
-        from transformers import AutoConfig
-    except ImportError as error:
-        raise UserError(
-            f"The model in {folder} needs multimolecule, which is not installed: pip install 'ribospace[peers]'."
-        ) from error
-    kind = _read_json(folder / HUB_FILES[0]).get("model_type")
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path.parent, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{folder}: multimolecule has no model {kind!r} like this ({_first(error)}).") from error
-    if not all(hasattr(config, size) for size in ("hidden_size", "max_position_embeddings")):
-        raise UserError(f"The model {kind!r} in {folder} does not embed nucleotides. Choose another.")
+        raise UserError(f"{path.parent}: multimolecule has no model {kind!r} like this ({_first(error)}).") from error
+    if not type(config).__module__.startswith("multimolecule."):
+        raise UserError(f"{path.parent} holds a model of the type {kind!r}, none of multimolecule's. Choose another.")
+    if not all(isinstance(getattr(config, size, None), int) for size in ("hidden_size", "max_position_embeddings")):
+        raise UserError(f"{path} does not say how many nucleotides a {kind!r} reads at once. Choose another model.")
+    if None in (config.bos_token_id, config.eos_token_id):
+        raise UserError(f"{path} says that its model reads molecules without cls or eos. Choose one that has both.")
     return config
 
 
-def _network(folder: Path, config: Any) -> torch.nn.Module:
+def _network(path: Path, config: Any) -> torch.nn.Module:
     from transformers import AutoModel
 
     try:
-        model = AutoModel.from_config(config, add_pooling_layer=False, trust_remote_code=False)
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{folder}: no network can be made of its config ({_first(error)}).") from error
-    path = folder / HUB_FILES[-1]
+        model = AutoModel.from_config(
+            config,
+            add_pooling_layer=False,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            attn_implementation="eager",  # the config's own could be code from the hub
+        )
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise UserError(f"{path.parent}: no network can be made of its config ({_first(error)}).") from error
     try:
         found = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
@@ -146,26 +175,49 @@ def _network(folder: Path, config: Any) -> torch.nn.Module:
     if wrong:
         raise UserError(f"{path} is no whole {config.model_type}: {wrong}. Fetch it again, or name another checkpoint.")
     model.load_state_dict(tensors, strict=False)
-    return model.float().eval()  # type: ignore[no-any-return]
+    return model.eval()  # type: ignore[no-any-return]
 
 
-def _ids(folder: Path) -> Tensor:
+def _rows_in_front(model: Any, config: Any) -> int:
+    """Positions that no token has: where they are counted from the padding's id on, the first two."""
+    counted = hasattr(getattr(model, "embeddings", None), "padding_idx")
+    return 2 if counted and getattr(config, "position_embedding_type", None) == "absolute" else 0
+
+
+def _ids(path: Path, config: Any) -> Tensor:
     """(VOCABULARY_SIZE,) int64: the model's id for each of ours, by what vocab.txt calls it, never by its place."""
     try:
-        row = {token: number for number, token in enumerate((folder / HUB_FILES[1]).read_text("utf-8").split())}
+        row = {token: number for number, token in enumerate(path.read_text(encoding="utf-8").splitlines())}
     except UnicodeDecodeError as error:
-        raise UserError(f"{folder / HUB_FILES[1]} is damaged: {error}. Copy it again.") from error
+        raise UserError(f"{path} is damaged: {error}. Copy it again.") from error
     missing = [token for token in ("<cls>", "<eos>", "<pad>", "<unk>", *"ACGU") if token not in row]
     if missing:
         raise UserError(
-            f"The vocabulary in {folder} lacks {', '.join(missing)}: its model does not read RNA letter by letter, or "
-            "the file is damaged. Choose another."
+            f"{path} lacks {', '.join(missing)}: its model does not read RNA letter by letter, or the file is damaged. "
+            "Choose another."
         )
+    if any(letter in row for letter in PROTEIN):
+        raise UserError(f"{path} has the letters of proteins, not of RNA. Choose another model.")
     ids = torch.full((VOCABULARY_SIZE,), row["<unk>"])
     ids[START], ids[END], ids[PAD] = row["<cls>"], row["<eos>"], row["<pad>"]
     for number, letter in enumerate(LETTERS, FIRST_LETTER):
         ids[number] = row.get(letter, row["<unk>"])
+    read = set(ids.tolist()) - {row["<pad>"]}
+    if {config.pad_token_id, config.mask_token_id} & read or max(read) >= config.vocab_size:
+        raise UserError(
+            f"{path} does not fit config.json, which has {config.vocab_size} tokens, padding {config.pad_token_id} and "
+            f"the mask {config.mask_token_id}. Fetch both again."
+        )
     return ids
+
+
+def _require_pairs(path: Path, model: Any, ids: Tensor) -> None:
+    """ERNIE-RNA knows by number which letters pair."""
+    from multimolecule import RnaTokenizer
+
+    letters = [int(ids[FIRST_LETTER + LETTERS.index(letter)]) for letter in "ACGU"]
+    if hasattr(model, "pairwise_bias_map") and letters != RnaTokenizer().convert_tokens_to_ids(list("ACGU")):
+        raise UserError(f"{path} has A, C, G and U in another order than multimolecule pairs them in. Fetch it again.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

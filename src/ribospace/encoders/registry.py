@@ -35,9 +35,9 @@ def find_encoder(model: str, pooling: str = "") -> Encoder:
     ----------
     model
         `kmer1` to `kmer8`; `structure`; `random`, `random:SEED`, `random:rnafm`; `rnafm`, or an RNA-FM elsewhere: a
-        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`; `multimolecule/NAME` or a folder with
-        another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training wrote;
-        or a name that another package has registered. A name goes before a folder that is called so.
+        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`; `multimolecule/NAME@REVISION` or a
+        folder with another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training
+        wrote; or a name that another package has registered. A name goes before a folder that is called so.
     pooling
         "mean" or "first", for models with token embeddings; "summary" or "latents", for latent models. The first of the
         two by default.
@@ -71,7 +71,7 @@ def find_encoder(model: str, pooling: str = "") -> Encoder:
 
 
 def names_place(model: str) -> bool:
-    """Whether a model is named by where it lies: a file or folder, or an RNA-FM on the hub, maybe with `:N` behind.
+    """Whether a model is named by where it lies: a file, a folder or a repository on the hub, maybe with `:N` behind.
 
     Examples
     --------
