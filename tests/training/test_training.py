@@ -8,7 +8,7 @@ import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from ribospace.alphabet import END, FIRST_LETTER, MASK, PAD, START, VOCABULARY_SIZE, detokenize, tokenize
+from ribospace.alphabet import END, FIRST_LETTER, LETTERS, MASK, PAD, START, VOCABULARY_SIZE, detokenize, tokenize
 from ribospace.batching import cut_windows
 from ribospace.collection import Collection
 from ribospace.config import from_mapping
@@ -21,7 +21,7 @@ from ribospace.records import record_batch
 from ribospace.training.config import OptimizerConfig, TrainConfig, read_preset
 from ribospace.training.data import NEAR_COPY, WORD, DataConfig, _word_matrix, hold_out, step_batches, training_data
 from ribospace.training.metrics import character_error_rate
-from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, loss_sums, sow_codes, spoil
+from ribospace.training.objectives import Batch, ObjectiveConfig, Weighting, describe, loss_sums, sow_codes, spoil
 from ribospace.training.train import train
 
 SMALL = {
@@ -226,7 +226,7 @@ def test_padding_never_counts_in_a_loss():
     for found in (sums, again):
         torch.testing.assert_close(found["written"], -torch.stack(written).sum())
         torch.testing.assert_close(found["letters"], -torch.stack(letters).sum())
-    assert batch.counts() == {"written": 8, "letters": 6, "masked": 0, "classes": 0}
+    assert batch.counts() == {"written": 8, "letters": 6, "masked": 0, "classes": 0, "described": 2}
 
 
 def test_the_masked_loss_counts_chosen_letters_and_the_classes_only_known_ones():
@@ -344,3 +344,13 @@ def test_every_preset_is_a_config():
     assert (talk.model.feedforward, talk.model.positions, talk.objective.label_smoothing) == (2048, "sinusoidal", 0.1)
     with pytest.raises(UserError, match="default"):
         read_preset("defautl")
+
+
+def test_a_molecule_is_described_by_its_length_and_words():
+    sequences = ["ACGUACGGAC", "GGNGG", "AC", "NACGN"]
+    found = describe(torch.from_numpy(tokenize(sequences).padded()).long())
+    words = ["".join(word) for word in itertools.product(LETTERS[:4], repeat=3)]
+    for row, sequence in zip(found.numpy(), sequences, strict=True):
+        counts = np.array([sum(sequence[at:].startswith(word) for at in range(len(sequence))) for word in words])
+        np.testing.assert_allclose(row[0], np.log(len(sequence)) / 5, rtol=1e-5)
+        np.testing.assert_allclose(row[1:], np.sqrt(counts / max(counts.sum(), 1)), atol=1e-6)
