@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +14,7 @@ from ribospace.alphabet import tokenize
 from ribospace.encoders import find_encoder
 from ribospace.encoders import multimolecule as adapter
 from ribospace.errors import UserError
+from tests.hub_server import serving
 
 there = importlib.util.find_spec("multimolecule") is not None
 needs_package = pytest.mark.skipif(not there, reason="multimolecule is not installed: pip install 'ribospace[peers]'")
@@ -324,3 +327,42 @@ def test_names_from_before_the_prefix_changed(tmp_path):
     path = tmp_path / "model.safetensors"
     save_file({key.replace("model.", "rnabert.", 1): one.clone() for key, one in load_file(path).items()}, path)
     np.testing.assert_array_equal(find_encoder(str(tmp_path)).encode(tokenize(SEQUENCES)), expected)
+
+
+@needs_package
+def test_from_the_hub_pinned_and_then_offline(tmp_path):
+    """In a process of its own, which asks a hub of ours for three files of the repository."""
+    made("SpliceBert", tmp_path / "model", "ForMaskedLM")
+    files = {one.name: one.read_bytes() for one in (tmp_path / "model").iterdir()}
+    expected = find_encoder(str(tmp_path / "model")).encode(tokenize(["ACGU"]))[0]
+    program = (
+        "from ribospace.encoders import find_encoder; from ribospace.alphabet import tokenize; import sys, json;"
+        "encoder = find_encoder(sys.argv[1]); print(json.dumps([encoder.name, encoder.location, "
+        "encoder.encode(tokenize(['ACGU']))[0].tolist()]))"
+    )
+
+    def embed(name, **more):
+        here = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", program, name],
+            capture_output=True,
+            text=True,
+            env=os.environ | here | more,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    with serving() as hub:
+        commit = hub.add("multimolecule/splicebert", "v1", files)
+        hub.add("multimolecule/splicebert", "main", files | {"config.json": b"{}"})
+        name, location, _ = embed("multimolecule/splicebert@v1:1")
+        assert (name, location) == ("splicebert_layer1", f"multimolecule/splicebert@{commit}:1")
+        name, location, vector = embed("multimolecule/splicebert@v1")
+        asked = {path for _, path in hub.requests if not path.startswith("/api/")}  # what the hub's client asks itself
+        assert {path.rsplit("/", 1)[1] for path in asked} == {"config.json", "vocab.txt", "model.safetensors"}
+        before = len(hub.requests)
+        again = embed(location, HF_HUB_OFFLINE="1")
+        assert len(hub.requests) == before
+    assert name == "splicebert"
+    assert again == [name, location, vector]
+    np.testing.assert_allclose(vector, expected, atol=1e-6)
