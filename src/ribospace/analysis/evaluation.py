@@ -157,24 +157,40 @@ def linear_probe(
     >>> linear_probe(vectors, np.where(vectors[:, 0] > 0, "a", "b")).accuracy > 0.8
     True
     """
+    names, label = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    told = probe(vectors, labels, groups, folds, seed)
+    return _accuracy(told == names[label], label, len(names))
+
+
+def probe(
+    vectors: npt.NDArray[np.float32],
+    labels: Sequence[str],
+    groups: Sequence[str] | npt.NDArray[np.int64] | None = None,
+    folds: int = 5,
+    seed: int = 0,
+) -> npt.NDArray[np.str_]:
+    """(n,) the label of each molecule as a regression names it that has not seen it; "" where none could be learned.
+
+    See `linear_probe`.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    names, label = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    if len(vectors) < folds or len(names) < 2:
+    known = np.asarray(labels, dtype=str)
+    if len(vectors) < folds or len(set(known.tolist())) < 2:
         raise UserError(f"A probe of {folds} folds needs as many molecules and two labels; here are {len(vectors)}.")
-    group = np.arange(len(label)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    told = np.full(len(label), -1)
+    group = np.arange(len(known)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    told = np.full(len(known), "", dtype=known.dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # labels rarer than the folds
-        cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(vectors, label, group)
+        cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(vectors, known, group)
         for learned, judged in cut:
-            if len(np.unique(label[learned])) > 1:
-                probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-                told[judged] = probe.fit(vectors[learned], label[learned]).predict(vectors[judged])
-    return _accuracy(told == label, label, len(names))
+            if len(np.unique(known[learned])) > 1:
+                regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+                told[judged] = regression.fit(vectors[learned], known[learned]).predict(vectors[judged])
+    return told
 
 
 def silhouette(vectors: npt.NDArray[np.float32], labels: Sequence[str]) -> float:

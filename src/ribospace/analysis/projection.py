@@ -31,6 +31,8 @@ class Projection:
         2 or 3.
     seed
         Of UMAP and t-SNE, and of PCA's solver.
+    any_dims
+        Allow more than 3 dimensions: a reduction to be measured, not to be looked at.
 
     Examples
     --------
@@ -42,10 +44,10 @@ class Projection:
 
     coordinates: Vectors
 
-    def __init__(self, method: str = "umap", dims: int = 2, seed: int = 0) -> None:
+    def __init__(self, method: str = "umap", dims: int = 2, seed: int = 0, any_dims: bool = False) -> None:
         if method not in METHODS:
             raise UserError(f"Unknown projection {method!r}. {nearest(method, METHODS)}")
-        if dims not in (2, 3):
+        if dims not in (2, 3) and not any_dims:
             raise UserError(f"A map has 2 or 3 dimensions, not {dims}.")
         self.method, self.dims, self.seed = method, dims, seed
         self._fitted: Any = None

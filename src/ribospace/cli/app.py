@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import bulk, data, demo, embed, explore, fetch, hygiene, judge, latent, learn, upkeep
+from ribospace.cli import bulk, compare, data, demo, embed, explore, fetch, hygiene, judge, latent, learn, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,4 +53,6 @@ app.command(short_help="Find a molecule's nearest neighbours")(explore.search)
 app.command(short_help="Write molecules from latents")(latent.decode)
 app.command(short_help="Molecules to latents and back")(latent.roundtrip)
 app.command(short_help="Write what lies between two molecules")(latent.interpolate)
+app.command(short_help="Compare representations")(compare.compare)
+app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)
