@@ -5,7 +5,7 @@ n molecules; X is the full space (n, width), Y the reduction (n, dims), both by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,11 +163,20 @@ def sums(x: Array, y: Array, share: float = 0.01) -> tuple[float, float]:
         Of all pairs that count as best.
     """
     i, j = np.triu_indices(len(x), 1)
+    spaces = [_misses(space) for space in (x, y)]
     kept = [0, 0]
     for molecule in range(len(x)):
         others = (i != molecule) & (j != molecule)
-        misses = [np.linalg.norm(space[i[others]] + space[j[others]] - space[molecule], axis=1) for space in (x, y)]
+        misses = [miss(molecule)[i[others], j[others]] for miss in spaces]
         best = max(1, int(share * others.sum()))
         for number, (here, there) in enumerate((misses, misses[::-1])):
             kept[number] += int((there < there[here.argmin()]).sum() < best)
     return kept[0] / len(x), kept[1] / len(x)
+
+
+def _misses(x: Array) -> Callable[[int], Array]:
+    """Of a molecule t, (m, m) squared distances of x_i + x_j from x_t, by the products of all with all."""
+    products = x @ x.T
+    squares = np.diag(products)
+    sums = squares[:, None] + squares + 2 * products
+    return lambda t: sums + squares[t] - 2 * (products[t][:, None] + products[t])

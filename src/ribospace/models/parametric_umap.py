@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 HIDDEN = 128
-BATCH = 1024
+BATCH = 256
 STRANGERS = 5  # for each pair of neighbours
 
 
@@ -21,7 +21,7 @@ class ParametricUmap:
     dims
         Of the answer.
     steps
-        Of 1,024 edges each.
+        Of 256 edges each.
     seed
         Of the graph, the weights and the edges drawn.
     neighbours
@@ -34,7 +34,7 @@ class ParametricUmap:
     (3, 2)
     """
 
-    def __init__(self, dims: int = 2, steps: int = 1500, seed: int = 0, neighbours: int = 15) -> None:
+    def __init__(self, dims: int = 2, steps: int = 1000, seed: int = 0, neighbours: int = 15) -> None:
         self.dims, self.steps, self.seed, self.neighbours = dims, steps, seed, neighbours
 
     def fit(self, vectors: npt.NDArray[np.float32]) -> ParametricUmap:
@@ -88,7 +88,7 @@ class ParametricUmap:
             apart = (one.repeat(STRANGERS, 1) - far).square().sum(dim=1)
             loss = _surprise(near, a, b, True).mean() + STRANGERS * _surprise(apart, a, b, False).mean()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
 
