@@ -98,7 +98,11 @@ def test_the_command(run, refused, tmp_path, name):
     refused(["embed", fasta, "--model", "kmer2", "--out", out], "a.fasta, record 2 ('a'), position 3")
     refused(["embed", fasta, "--model", "kmr2", "--out", out], "There is no model 'kmr2'", "Did you mean kmer2")
     refused(["embed", fasta, "--model", "kmer2"], "say where its vectors go")
-    refused(["embed", tmp_path / "none.fasta", "--model", "kmer2", "--out", out], "none.fasta does not exist")
+    refused(
+        ["embed", tmp_path / "none.fasta", "--model", "kmer2", "--out", out],
+        "There is no file and no collection at",
+        "none.fasta",
+    )
     assert not out.exists()
 
 

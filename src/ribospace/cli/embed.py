@@ -96,10 +96,8 @@ def embed(
     if not is_file and not is_remote(what) and not Path(what).exists():
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     if embed_all is not None and (is_file or tokens):
-        raise UserError(
-            f"--engine ray fills a column of a collection. Without --tokens, and from a collection: ribospace import "
-            f"{what} --to NEW_FOLDER"
-        )
+        mend = f"Make one: ribospace import {what} --to NEW_FOLDER" if is_file else "Leave --tokens out."
+        raise UserError(f"--engine ray embeds a collection, in place. {mend}")
     if half and is_file and not tokens:
         raise UserError("--half is for a collection, or for --tokens: files of vectors are float32. Leave it out.")
     if tokens:
