@@ -69,6 +69,8 @@ def compare(
     store = Collection.open(collection)
     molecules, left_out = _molecules(store, label, where, limit, seed, clusters)
     names = [one for one in models.split(",") if one]
+    if not names:
+        raise UserError("--models names nothing. Name embeddings or encoders, such as --models kmer4,random.")
     with written_whole(out) as folder, progress_bar("Comparing", "representations") as progress:
         groups = molecules[clusters].to_pylist() if clusters else None
         truth = truth_of(molecules["sequence"].to_pylist(), molecules[label].to_pylist(), groups, seed)
@@ -158,8 +160,8 @@ def _molecules(
     kept = found.take(np.sort(first))
     left = {"equal to another": len(found) - len(kept)}
     if label:
-        known = [bool(one) for one in kept[label].to_pylist()]
-        left["without a label"] = len(kept) - sum(known)
+        known = pa.array([bool(one) for one in kept[label].to_pylist()], pa.bool_())
+        left["without a label"] = len(kept) - (known.true_count)
         kept = kept.filter(known)
     if len(kept) > limit:
         left["not drawn"] = len(kept) - limit

@@ -34,7 +34,7 @@ class ParametricUmap:
     (3, 2)
     """
 
-    def __init__(self, dims: int = 2, steps: int = 1000, seed: int = 0, neighbours: int = 15) -> None:
+    def __init__(self, dims: int = 2, steps: int = 500, seed: int = 0, neighbours: int = 15) -> None:
         self.dims, self.steps, self.seed, self.neighbours = dims, steps, seed, neighbours
 
     def fit(self, vectors: npt.NDArray[np.float32]) -> ParametricUmap:
