@@ -13,7 +13,14 @@ from tests import file_server
 from tests.rnacentral_server import serving, world
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/guide.md", "docs/training.md", "docs/latent.md", "docs/rnacentral.md"]
+PAGES = [
+    "README.md",
+    "docs/guide.md",
+    "docs/training.md",
+    "docs/latent.md",
+    "docs/projections.md",
+    "docs/rnacentral.md",
+]
 
 
 def blocks(page: str, language: str) -> list[str]:

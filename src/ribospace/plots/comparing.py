@@ -41,10 +41,13 @@ def comparison_figure(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.3 * len(figures) + 2.2, 0.42 * len(names) + 1.8), layout="constrained", dpi=150)
-    panels = np.atleast_1d(figure.subplots(1, len(figures), sharey=True))
+    columns = min(5, len(figures))
+    rows = -(-len(figures) // columns)
+    size = (2.2 * columns + 1.5, (0.3 * len(names) + 0.7) * rows + 0.7)
+    figure = Figure(figsize=size, layout="constrained", dpi=150)
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
     places = list(range(len(names)))
-    for panel, (what, values) in zip(panels, figures.items(), strict=True):
+    for panel, (what, values) in zip(panels, figures.items(), strict=False):
         shown = [place for place in places if values[place] is not None]
         if what in intervals:
             low, high = zip(*[intervals[what][place] for place in shown], strict=True)
@@ -59,8 +62,10 @@ def comparison_figure(
         panel.spines[["top", "right", "left"]].set_visible(False)
         panel.tick_params(axis="y", length=0)
         panel.tick_params(labelsize=8)
+    for panel in panels[len(figures) :]:
+        panel.set_visible(False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    figure.text(0.99, 0.005, "dashed: chance; bars: 95 % intervals", ha="right", va="bottom", fontsize=7)
+    figure.supxlabel("dashed: chance; bars: 95 % intervals", x=0.99, ha="right", fontsize=8)
     return figure
 
 
