@@ -408,3 +408,10 @@ def test_version_and_help(run):
         said = run(command, "--help")
         assert said.code == 0
         assert "--help" in said.out
+
+
+def test_the_sample_into_a_folder_called_sample(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for again in (602, 0):
+        said = run("import", "sample", "--to", "sample", "--duplicates", "keep-first", "--json").json
+        assert said["added"] == again

@@ -178,7 +178,7 @@ def _read(name: str, strip_gaps: bool, header: str) -> Iterator[pa.RecordBatch]:
 
 
 def _is_built_in(name: str) -> bool:
-    return name in BUILT_IN and not Path(name).exists()
+    return name in BUILT_IN and not Path(name).is_file()  # a folder may be a collection of that name
 
 
 def _identity(name: str) -> list[Any]:
