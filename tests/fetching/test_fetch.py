@@ -312,6 +312,7 @@ def test_queries_that_cannot_be():
 def test_control_c_is_answered_while_the_server_is_down(tmp_path):
     """Without care a wait in the main thread is not woken, and this would last until the retries are used up."""
     program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job ignores it
         "from ribospace.cli import main; import sys; "
         "sys.argv = ['ribospace', 'fetch', '--to', sys.argv[1], '--base-url', sys.argv[2]]; main()"
     )
@@ -323,7 +324,6 @@ def test_control_c_is_answered_while_the_server_is_down(tmp_path):
             [sys.executable, "-c", program, str(tmp_path / "c"), f"{url}/api/v1"],
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
         )
         while not any("page_size=50" in path for path in here.pages()):
             time.sleep(0.05)
