@@ -212,7 +212,12 @@ class _Tally:
     """Counts over the null's draws, kept by target."""
 
     def __init__(
-        self, asked: Question, found: Relations, limit: float, permutations: int, labels: Mapping[str, Sequence[str | None]]
+        self,
+        asked: Question,
+        found: Relations,
+        limit: float,
+        permutations: int,
+        labels: Mapping[str, Sequence[str | None]],
     ) -> None:
         self.asked, self.found, self.permutations = asked, found, permutations
         self.values = found.by(asked.measure)

@@ -1,8 +1,8 @@
 """Additive equations a ≈ s_b b + s_c c among vectors: what is asked, what an equation is, and how many there are.
 
-Exact form: the residual |a - s_b b - s_c c|, absolute, or relative to √(|a|² + |b|² + |c|²), which is 1 on average where
-the three know nothing of each other. Angular form: the angle between a and s_b b + s_c c. No molecule comes twice in an
-equation, and no equation twice: b + c is c + b, and in the exact form a = b + c is also b = a - c.
+Exact form: the residual |a - s_b b - s_c c|, absolute, or relative to √(|a|² + |b|² + |c|²), which is 1 on average
+where the three know nothing of each other. Angular form: the angle between a and s_b b + s_c c. No molecule comes twice
+in an equation, and no equation twice: b + c is c + b, and in the exact form a = b + c is also b = a - c.
 """
 
 from __future__ import annotations
@@ -202,9 +202,7 @@ def question(
     c = b if right is None else np.unique(np.asarray(right, dtype=np.int64))
     if not all(len(rows) for rows in (a, b, c)) or len(np.unique(np.concatenate([a, b, c]))) < 3:
         raise UserError("A relation needs three molecules: a target and two others. Choose larger sets.")
-    return Question(
-        values, a, b, b if np.array_equal(b, c) else c, measure, min(within, GREATEST[measure]), best, keep
-    )
+    return Question(values, a, b, b if np.array_equal(b, c) else c, measure, min(within, GREATEST[measure]), best, keep)
 
 
 def judged(asked: Question, a: Rows, b: Rows, c: Rows, most: float) -> Relations:
@@ -220,15 +218,13 @@ def judged(asked: Question, a: Rows, b: Rows, c: Rows, most: float) -> Relations
         Greatest value of the measure.
     """
     kept = asked.first(a, b, c)
-    if asked.keep is not None and kept.any():
-        kept[kept] = asked.keep(a[kept], b[kept], c[kept])
     a, b, c = a[kept], b[kept], c[kept]
     if asked.left is asked.right:
         b, c = np.minimum(b, c), np.maximum(b, c)
-    x = asked.vectors
-    size = max(1, (1 << 22) // x.shape[1])
+    size = max(1, (1 << 22) // asked.vectors.shape[1])
     pieces = [slice(first, first + size) for first in range(0, len(a), size)]
-    return Relations.joined([one for part in pieces for one in _sums(asked, a[part], b[part], c[part], most)])
+    found = Relations.joined([one for part in pieces for one in _sums(asked, a[part], b[part], c[part], most)])
+    return found.take(asked.keep(found.a, found.b, found.c)) if asked.keep and len(found) else found
 
 
 def _sums(asked: Question, a: Rows, b: Rows, c: Rows, most: float) -> list[Relations]:
@@ -249,8 +245,9 @@ def _sums(asked: Question, a: Rows, b: Rows, c: Rows, most: float) -> list[Relat
             some = np.flatnonzero(near)
             rows, signed = (a[some], b[some], c[some]), sign_b * sums[some]
             residual = np.linalg.norm(x[rows[0]] - signed, axis=1)
-            signs = [np.full(len(some), sign) for sign in (sign_b, sign_b * product)]
-            one = Relations(*rows, *signs, residual, residual / scale[some], angles(x[rows[0]], signed))
+            own, other = np.full(len(some), sign_b), np.full(len(some), sign_b * product)
+            angle = angles(x[rows[0]], signed)
+            one = Relations(*rows, own, other, residual, residual / scale[some], angle)
             found.append(one.take(one.by(asked.measure) <= most))
     return found
 
@@ -281,7 +278,7 @@ def looked_at(asked: Question) -> Rows:
     >>> looked_at(question(np.eye(4), [0], within=1.0)).tolist()  # 3 pairs, 4 sums of each
     [12]
     """
-    is_target, is_left, is_right = asked.roles
+    _, is_left, is_right = asked.roles
     kind = is_left + 2 * is_right  # which sides a molecule is on
     many = np.bincount(kind, minlength=4)
     before = np.zeros((len(asked.targets) + 1, 4), dtype=np.int64)  # targets that come earlier, by kind
@@ -307,7 +304,7 @@ def looked_at(asked: Question) -> Rows:
 
 def _joins(kind: int, kind_2: int) -> bool:
     """Whether of two molecules one can be on the left, the other on the right."""
-    return bool(kind & 1 and kind_2 & 2 or kind & 2 and kind_2 & 1)
+    return bool((kind & 1 and kind_2 & 2) or (kind & 2 and kind_2 & 1))
 
 
 def drawn(asked: Question, draws: int, seed: int = 0) -> tuple[Rows, Rows, Rows]:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
-from typing import TypeAlias
+from itertools import islice, pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -122,17 +122,16 @@ def join_blocks(
     yield from _in_turn(answer, order, worth)
 
 
-def _in_turn(
-    answer: Callable[[int], Pairs | None], order: Rows, worth: Callable[[int], bool]
-) -> Iterator[Pairs]:
+def _in_turn(answer: Callable[[int], Pairs | None], order: Rows, worth: Callable[[int], bool]) -> Iterator[Pairs]:
     """Answers of all places in order, by as many threads as there are cores; ends at the first that is not worth it.
 
     Pieces begin small: where the reach shrinks, it does so most at first.
     """
-    from threadpoolctl import threadpool_limits
-
     places, piece = iter(order.tolist()), 1
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as threads:
+    if len(order) <= 2:  # threads are not worth their making
+        yield from (found for place in places if worth(place) and (found := answer(place)) is not None)
+        return
+    with _controller().limit(limits=1), ThreadPoolExecutor(os.cpu_count()) as threads:
         while some := list(islice(places, piece)):
             if not worth(some[0]):
                 return
@@ -140,6 +139,14 @@ def _in_turn(
                 if found is not None:
                     yield found
             piece = min(2 * piece, 64)
+
+
+@cache
+def _controller() -> Any:
+    """Of the threads that products take: one each here, as several are computed at a time."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _side(target: Floats, vectors: Floats, rows: Rows, angular: bool) -> _Side:
@@ -154,9 +161,7 @@ def _side(target: Floats, vectors: Floats, rows: Rows, angular: bool) -> _Side:
     turned = np.where(along < 0, -1, 1)[:, None] * (rest if angular else vectors[rows])
     along, far = np.abs(along)[order], far[order]
     first = starts[:-1]
-    bounds = np.stack(
-        [cut.reduceat(values, first) for values in (along, far) for cut in (np.minimum, np.maximum)]
-    )
+    bounds = np.stack([cut.reduceat(values, first) for values in (along, far) for cut in (np.minimum, np.maximum)])
     return _Side(rows[order], turned[order].astype(kind), along, far, starts, bounds)
 
 
@@ -168,9 +173,7 @@ def _tiles(x: Floats, y: Floats, tiles: int) -> tuple[Rows, Rows]:
     order = order[np.lexsort((y[order], strip))]
     each = -(-tiles // strips)
     ends = np.searchsorted(strip, np.arange(strips + 1))
-    starts = np.concatenate(
-        [np.linspace(low, high, each + 1).astype(np.int64)[:-1] for low, high in zip(ends, ends[1:], strict=False)]
-    )
+    starts = np.concatenate([np.linspace(low, high, each + 1).astype(np.int64)[:-1] for low, high in pairwise(ends)])
     return order, np.concatenate([np.unique(starts), [len(x)]])
 
 
@@ -230,7 +233,7 @@ class _Blocks:
         return one.rows[here][rows[:many]], other.rows[there][columns[:many]]
 
     def _room(self, height: int, width: int) -> tuple[npt.NDArray[np.floating], Rows, Rows]:
-        """This thread's arrays, made once: fresh memory costs more than what is computed in it."""
+        """Arrays of this thread, made once: fresh memory costs more than what is computed in it."""
         size = height * width
         if len(getattr(self.own, "products", ())) < size:
             self.own.products = np.empty(size, self.one.vectors.dtype)

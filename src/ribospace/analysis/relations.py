@@ -132,8 +132,8 @@ def _reach(asked: Question) -> Reach:
 def _begin(reach: Reach, asked: Question) -> None:
     """Narrow the reach to what as many equations keep to that are drawn at random."""
     assert asked.best is not None
-    triples = np.stack(drawn(asked, 10 * asked.best + 20_000))
-    found = judged(asked, *np.unique(triples, axis=1), _limit(reach, asked.measure))
+    a, b, c = np.unique(np.stack(drawn(asked, 10 * asked.best + 20_000)), axis=1)
+    found = judged(asked, a, b, c, _limit(reach, asked.measure))
     _narrow(reach, asked.measure, _best([found], asked.measure, asked.best), asked.best)
 
 

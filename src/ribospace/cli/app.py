@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 import ribospace
-from ribospace.cli import bulk, compare, data, demo, embed, explore, fetch, hygiene, judge, latent, learn, upkeep
+from ribospace.cli import (
+    bulk,
+    compare,
+    data,
+    demo,
+    embed,
+    explore,
+    fetch,
+    hygiene,
+    judge,
+    latent,
+    learn,
+    relations,
+    upkeep,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,4 +69,5 @@ app.command(short_help="Molecules to latents and back")(latent.roundtrip)
 app.command(short_help="Write what lies between two molecules")(latent.interpolate)
 app.command(short_help="Compare representations")(compare.compare)
 app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
+app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)
