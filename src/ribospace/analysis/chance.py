@@ -200,7 +200,7 @@ def chance(
     limit = asked.within if asked.best is None else float(values.max(initial=0.0))
     tally = _Tally(asked, found, limit, permutations, labels or {})
     for number, one in enumerate(np.random.SeedSequence(seed).spawn(permutations)):
-        progress(number, permutations, "draws of the null model")
+        progress(number, permutations)
         made = replace(asked, vectors=model(np.random.default_rng(one)), within=limit, best=None)
         tally.begin(number)
         for piece in search(made):

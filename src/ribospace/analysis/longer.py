@@ -170,7 +170,7 @@ def chance_of_sums(
     terms, values = found.members.shape[1], getattr(found, asked.measure)
     as_good, bested = np.zeros(len(found)), np.zeros(len(found))
     for number, one in enumerate(np.random.SeedSequence(seed).spawn(permutations)):
-        progress(number, permutations, "draws of the null model")
+        progress(number, permutations)
         made = replace(asked, vectors=model(np.random.default_rng(one)), within=GREATEST[asked.measure], best=many)
         drawn = extend(made, find(made), terms)
         for target in np.unique(found.a):

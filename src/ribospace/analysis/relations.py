@@ -82,7 +82,7 @@ def search(asked: Question, reach: Reach | None = None, progress: Progress = sil
     if not asked.angular and asked.vectors.shape[1] <= PRECISE:
         trees = Trees(asked.vectors, asked.left, asked.right)
     for number, target in enumerate(asked.targets.tolist()):
-        progress(number, len(asked.targets), "targets")
+        progress(number, len(asked.targets))
         if trees is not None:
             yield _by_trees(asked, trees, target, reach)
             continue

@@ -20,6 +20,7 @@ from ribospace.cli import (
     latent,
     learn,
     relations,
+    triples,
     upkeep,
 )
 
@@ -70,4 +71,5 @@ app.command(short_help="Write what lies between two molecules")(latent.interpola
 app.command(short_help="Compare representations")(compare.compare)
 app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
+app.command(short_help="Say where given equations stand")(triples.triples)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from ribospace.analysis.chance import Chance, Model
-from ribospace.analysis.equations import Question, Relations
+from ribospace.analysis.equations import GREATEST, Question, Relations, drawn, judged
 from ribospace.analysis.limits import identities
 from ribospace.collection import Collection
 from ribospace.collection.about import About, recall
@@ -68,7 +68,7 @@ def write(folder: Path, report: Report) -> tuple[list[str], dict[str, Any]]:
     folder.mkdir()
     table = relation_table(report)
     pa.parquet.write_table(table, folder / "relations.parquet")
-    pa.csv.write_csv(table, folder / "relations.tsv", pa.csv.WriteOptions(delimiter="\t", quoting_style="needed"))
+    _write_tsv(table, folder / "relations.tsv")
     lines = list(_lines(report))
     figures = _figures(report)
     for name, (_, figure) in figures.items():
@@ -98,6 +98,11 @@ def write(folder: Path, report: Report) -> tuple[list[str], dict[str, Any]]:
     whole = {**report.about, "command": " ".join(sys.argv[1:]), **answer}
     (folder / "results.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return [*lines, *longer], answer
+
+
+def _write_tsv(table: pa.Table, path: Path) -> None:
+    frame = pl.DataFrame(pl.from_arrow(table))
+    frame.write_csv(path, separator="\t", float_precision=None)
 
 
 def equation(ids: list[str], signs: list[int]) -> str:
@@ -142,8 +147,9 @@ def _lines(report: Report) -> Iterator[str]:
         sure = int((level.q <= LEVEL).sum())
         null = f"{level.counts.mean():,.1f} (95 % {np.percentile(level.counts, 2.5):,.0f} to "
         null += f"{np.percentile(level.counts, 97.5):,.0f})"
+        more = "more than" if level.p_count <= LEVEL else "no more than"
         yield (
-            f"{len(found):,} equations; chance alone gives {null} as good as the last of them "
+            f"{len(found):,} equations, {more} chance alone would give: {null} as good as the last of them "
             f"(p {level.p_count:.3g}). {sure:,} have q ≤ {LEVEL}."
         )
         yield f"Chance: {NULLS[about['null']]}, {many} draws; q over all {level.looked_at:,} equations looked at."
@@ -151,6 +157,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{len(found):,} equations; no chance level was asked for, so nothing can be concluded from them."
     limit = f"at most {about['within']:g}" if about["within"] is not None else f"the best {about['best']:,}"
     yield f"{about['space']}: {question_size(report.asked)}; {MEASURES[about['measure']]}, {limit}."
+    yield _at_random(report)
     if about["max_identity"] < 1:
         yield f"Equations of molecules more than {about['max_identity']:.0%} alike are trivial, and were dropped."
     if about["left_out"]:
@@ -160,6 +167,21 @@ def _lines(report: Report) -> Iterator[str]:
             "In two dimensions nearly any point is near some sum of two others: "
             "an equation by itself means nothing, only its chance level does."
         )
+
+
+def _at_random(report: Report) -> str:
+    """What any three molecules give: where all vectors point one way, a small angle says little."""
+    asked = report.asked
+    a, b, c = drawn(asked, 5000)
+    every = judged(asked, a, b, c, GREATEST[asked.measure])
+    triples, place = np.unique(np.stack([every.a, every.b, every.c]), axis=1, return_inverse=True)
+    best = np.full(triples.shape[1], np.inf)
+    np.minimum.at(best, place, every.by(asked.measure))
+    unit = "°" if asked.angular else ""
+    return (
+        f"Of {len(best):,} triples drawn at random, with their best signs, half come within "
+        f"{np.median(best):.3g}{unit}, one in a hundred within {np.percentile(best, 1):.3g}{unit}."
+    )
 
 
 def _figures(report: Report) -> dict[str, tuple[str, Any]]:
@@ -174,11 +196,11 @@ def _figures(report: Report) -> dict[str, tuple[str, Any]]:
         level.steps, values, level.curve, title, MEASURES[about["measure"]], NULLS[about["null"]]
     )
     figures = {"counts": ("Equations found, beside what chance gives", counts)}
-    drawn = list(_drawn(report))
+    panels = list(_drawn(report))
     best = "the best equation of each of the best targets"
     for dims in (2, 3):
         if report.asked.vectors.shape[1] >= dims:
-            arrows = plots.arrows_figure(drawn, f"{about['space']}: {best}", dims)
+            arrows = plots.arrows_figure(panels, f"{about['space']}: {best}", dims)
             figures[f"arrows_{dims}d"] = (f"Arrows from the origin: {best}", arrows)
     return figures
 
@@ -332,8 +354,6 @@ def _longer(report: Report, folder: Path) -> list[str]:
             "p_best": level.p_best,
         }
     )
-    pa.csv.write_csv(
-        table, folder / f"relations_{terms}.tsv", pa.csv.WriteOptions(delimiter="\t", quoting_style="needed")
-    )
+    _write_tsv(table, folder / f"relations_{terms}.tsv")
     best = f"; the least chance of a target's best is {level.p_best.min():.3g}" if permutations and len(sums) else ""
     return [f"{len(sums):,} equations of {terms} terms, by extending the best of two{best}: relations_{terms}.tsv."]

@@ -74,6 +74,9 @@ def relations(
     max_angle: Annotated[float | None, typer.Option(help="Angular: greatest angle, degrees.")] = None,
     best: Annotated[int | None, typer.Option(help="So many at most; 1000 where no limit is said.", min=1)] = None,
     terms: Annotated[int, typer.Option(help="Molecules on the right; above 2 the best are extended.", min=2)] = 2,
+    centre: Annotated[
+        bool, typer.Option("--centre", help="Take the mean of all vectors off first: an origin that is the data's own.")
+    ] = False,
     normalise: Annotated[bool, typer.Option("--normalise", help="Bring vectors to length 1 first.")] = False,
     null: Annotated[str, typer.Option(help="rotate, shuffle or gauss: what chance is.")] = "rotate",
     permutations: Annotated[int, typer.Option(help="Draws of the null model; 0: no chance level.", min=0)] = 200,
@@ -110,7 +113,7 @@ def relations(
         if not len(one):
             raise UserError(f"{name} names no molecule with a vector of {molecules.space}. Widen the condition.")
     asked = question(
-        molecules.vectors,
+        molecules.vectors - molecules.vectors.mean(axis=0) if centre else molecules.vectors,
         sets[0],
         sets[1],
         molecules.rows(store, second) if second else None,
@@ -129,8 +132,8 @@ def relations(
             level = chance(asked, found, model_of_chance, permutations, seed, labels, progress)
         said = {
             "collection": str(collection), "space": molecules.space, "form": form, "measure": measure,
-            "within": within, "best": best, "terms": terms, "normalise": normalise, "null": null, "types": types,
-            "permutations": permutations, "targets": targets or f"{len(sets[0])} drawn", "base": base,
+            "within": within, "best": best, "terms": terms, "centre": centre, "normalise": normalise,
+            "null": null, "types": types, "permutations": permutations, "targets": targets or f"{len(sets[0])} drawn", "base": base,
             "second": second, "same": same, "different": different, "max_identity": max_identity, "seed": seed,
             "molecules": len(molecules.table), "target_molecules": len(asked.targets), "left_out": molecules.left_out,
             "versions": versions("numpy", "scipy", "numba", "umap-learn", "biotite", "viennarna"),

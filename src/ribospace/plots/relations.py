@@ -73,6 +73,8 @@ def arrows_figure(equations: Sequence[Drawn], title: str, dims: int) -> Figure:
 
 
 def _arrows(panel: Any, one: Drawn, dims: int) -> None:
+    from matplotlib.patheffects import withStroke
+
     a, b, c = one.vectors
     b, c = one.signs[0] * b, one.signs[1] * c
     points = np.stack([a, b, c, b + c])
@@ -93,12 +95,14 @@ def _arrows(panel: Any, one: Drawn, dims: int) -> None:
     panel.plot(*np.zeros((dims, 1)), marker="+", color="0.3", ms=9)
     panel.set_title(one.title + off, fontsize=8.5, loc="left")
     panel.tick_params(labelsize=7)
+    panel.set_aspect("equal", adjustable="datalim")
     if dims == 2:
-        panel.set_aspect("equal", adjustable="datalim")
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(0.18)
+    edge = [withStroke(linewidth=3, foreground="white")]
     for place, label, (colour, _) in zip(apart(points), labels, styles, strict=True):
-        panel.text(*place, label, color=colour, fontsize=11, fontweight="bold", ha="center", va="center")
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "path_effects": edge, "zorder": 20}
+        panel.text(*place, label, color=colour, fontsize=11, fontweight="bold", **middle)
 
 
 def _axes(b: Floats, c: Floats, a: Floats, dims: int) -> Floats:
@@ -172,7 +176,8 @@ def counts_figure(
         panel.fill_between(steps, low, high, color=COLOURS[0], alpha=0.2, lw=0)
     panel.set_yscale("symlog", linthresh=1)
     panel.set_ylim(0)
-    panel.set_xlim(0, steps[-1])
+    some = np.flatnonzero(observed + (curve.max(axis=0) if len(curve) else 0))
+    panel.set_xlim(max(0, 2 * steps[some[0]] - steps[min(some[0] + 8, len(steps) - 1)]), steps[-1])
     panel.set_xlabel(measure)
     panel.set_ylabel("equations at least as good")
     panel.grid(alpha=0.3)
