@@ -167,6 +167,7 @@ def chance(
     seed: int = 0,
     labels: Mapping[str, Sequence[str | None]] | None = None,
     progress: Progress = silent,
+    share: float = 1.0,
 ) -> Chance:
     """Say of equations how often chance gives as good ones.
 
@@ -184,6 +185,8 @@ def chance(
         (n,) labels each by name, for the enrichment.
     progress
         Told how many draws are done.
+    share
+        Of what is looked at, where the answer is approximate: the null is then searched in the same way.
 
     Examples
     --------
@@ -203,7 +206,7 @@ def chance(
         progress(number, permutations)
         made = replace(asked, vectors=model(np.random.default_rng(one)), within=limit, best=None)
         tally.begin(number)
-        for piece in search(made):
+        for piece in search(made, share=share):
             tally.add(piece)
     return tally.result()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +30,8 @@ Pairs: TypeAlias = tuple[Rows, Rows]
 BLOCK, BLOCKS = 512, 4096
 #: Up to so many dimensions products are in float64: there best answers may be nearer than float32 can tell.
 PRECISE = 3
+#: About the cosine by which the rests of the best pairs are opposed; pairs of blocks are ordered by it.
+ALIKE = 0.8
 #: Angle, radians, from which on every pair passes.
 STEEP = 1.5
 
@@ -78,9 +80,9 @@ class _Side:
 
 
 def join_blocks(
-    target: Floats, vectors: Floats, left: Rows, right: Rows, angular: bool, reach: Reach
+    target: Floats, vectors: Floats, left: Rows, right: Rows, angular: bool, reach: Reach, share: float = 1.0
 ) -> Iterator[Pairs]:
-    """Give pairs that may be answers, in pieces, the most promising blocks first.
+    """Give pairs that may be answers, in pieces, the likeliest blocks first.
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def join_blocks(
         Which form.
     reach
         May be made narrower between pieces.
+    share
+        Of all pairs of blocks that are looked at, the likeliest; below 1 answers are missed.
     """
     one = _side(target, vectors, left, angular)
     other = one if right is left else _side(target, vectors, right, angular)
@@ -104,9 +108,9 @@ def join_blocks(
             bound[np.tril_indices(len(bound), -1)] = np.inf
     nearest = np.minimum.reduce(far)
     widest = np.sqrt(length**2 + _longest(one)[:, None] ** 2 + _longest(other) ** 2)
-    order = np.argsort(nearest, axis=None, kind="stable")
-    order = order[: np.isfinite(nearest).sum()]
-
+    likely = np.where(np.isfinite(nearest), _likely(one, other, length, angular), np.inf)
+    order = np.argsort(likely, axis=None, kind="stable")
+    order = order[: int(np.ceil(share * np.isfinite(nearest).sum()))]
     blocks = _Blocks(one, other, length, angular, reach)
 
     def answer(place: int) -> Pairs | None:
@@ -115,30 +119,27 @@ def join_blocks(
         tests = [number for number, bound in enumerate(far) if bound[i, j] <= near * (1 + 1e-9)]
         return blocks.within(i, j, tests) if tests else None
 
-    def worth(place: int) -> bool:
+    def worth(places: Rows) -> Rows:
         near = reach.angle if angular else np.hypot(reach.absolute, reach.relative * widest.max())
-        return bool(nearest.flat[place] <= near * (1 + 1e-9))
+        return places[nearest.flat[places] <= near * (1 + 1e-9)]
 
     yield from _in_turn(answer, order, worth)
 
 
-def _in_turn(answer: Callable[[int], Pairs | None], order: Rows, worth: Callable[[int], bool]) -> Iterator[Pairs]:
-    """Answers of all places in order, by as many threads as there are cores; ends at the first that is not worth it.
+def _in_turn(answer: Callable[[int], Pairs | None], order: Rows, worth: Callable[[Rows], Rows]) -> Iterator[Pairs]:
+    """Answers of all places in order, by as many threads as there are cores, but for those that are not worth it.
 
     Pieces begin small: where the reach shrinks, it does so most at first.
     """
-    places, piece = iter(order.tolist()), 1
     if len(order) <= 2:  # threads are not worth their making
-        yield from (found for place in places if worth(place) and (found := answer(place)) is not None)
+        yield from (found for place in order.tolist() if (found := answer(place)) is not None)
         return
     with _controller().limit(limits=1), ThreadPoolExecutor(os.cpu_count()) as threads:
-        while some := list(islice(places, piece)):
-            if not worth(some[0]):
-                return
-            for found in threads.map(answer, some):
-                if found is not None:
-                    yield found
-            piece = min(2 * piece, 64)
+        first, piece = 0, 1
+        while first < len(order):
+            some = worth(order[first : first + piece]).tolist()
+            yield from (found for found in threads.map(answer, some) if found is not None)
+            first, piece = first + piece, min(2 * piece, 64)
 
 
 @cache
@@ -202,6 +203,17 @@ def _angles_apart(one: _Side, other: _Side) -> list[Floats]:
     (a, b), (c, d) = one.bounds[:2], other.bounds[:2]
     differ = np.maximum(b[:, None] - c, d - a[:, None])
     return [np.arctan2(across, along) for along in (b[:, None] + d, differ)]
+
+
+def _likely(one: _Side, other: _Side, length: float, angular: bool) -> Floats:
+    """How far off two vectors in the middle of two blocks are, if their rests are as opposed as ALIKE says."""
+    p, r = (one.bounds[rows].mean(axis=0)[:, None] for rows in ([0, 1], [2, 3]))
+    q, s = (other.bounds[rows].mean(axis=0) for rows in ([0, 1], [2, 3]))
+    across = r**2 + s**2 - 2 * ALIKE * r * s
+    if angular:
+        result: Floats = across / np.maximum(p + q, 1e-12) ** 2
+        return result
+    return np.minimum((length - p - q) ** 2, (length - np.abs(p - q)) ** 2) + across
 
 
 class _Blocks:

@@ -78,6 +78,9 @@ def relations(
         bool, typer.Option("--centre", help="Take the mean of all vectors off first: an origin that is the data's own.")
     ] = False,
     normalise: Annotated[bool, typer.Option("--normalise", help="Bring vectors to length 1 first.")] = False,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="Find most of them, faster; the recall is measured and said.")
+    ] = False,
     null: Annotated[str, typer.Option(help="rotate, shuffle or gauss: what chance is.")] = "rotate",
     permutations: Annotated[int, typer.Option(help="Draws of the null model; 0: no chance level.", min=0)] = 200,
     types: Annotated[str, typer.Option(help="The column of types, within which vectors are rotated.")] = "rna_type",
@@ -96,7 +99,7 @@ def relations(
     """
     from ribospace.analysis.chance import NULLS, chance, null_model
     from ribospace.analysis.equations import question
-    from ribospace.analysis.relations import find
+    from ribospace.analysis.relations import find, find_approximately
     from ribospace.cli.relation_report import Report, require_own, write
 
     one_of("--form", form, FORMS)
@@ -125,17 +128,22 @@ def relations(
     )
     with written_whole(out) as folder:
         with progress_bar("Searching", "targets") as progress:
-            found = find(asked, progress)
+            recall, share = 1.0, 1.0
+            if approximate:
+                found, recall, share = find_approximately(asked, progress=progress, seed=seed)
+            else:
+                found = find(asked, progress)
         labels = {name: molecules.table[name].to_pylist() for name in _labels(molecules.table)}
         model_of_chance = null_model(null, asked.vectors, molecules.table[types].to_pylist(), normalise)
         with progress_bar("Chance", "draws") as progress:
-            level = chance(asked, found, model_of_chance, permutations, seed, labels, progress)
+            level = chance(asked, found, model_of_chance, permutations, seed, labels, progress, share)
         said = {
             "collection": str(collection), "space": molecules.space, "form": form, "measure": measure,
             "within": within, "best": best, "terms": terms, "centre": centre, "normalise": normalise,
-            "null": null, "types": types, "permutations": permutations, "targets": targets or f"{len(sets[0])} drawn", "base": base,
-            "second": second, "same": same, "different": different, "max_identity": max_identity, "seed": seed,
-            "molecules": len(molecules.table), "target_molecules": len(asked.targets), "left_out": molecules.left_out,
+            "recall": recall, "null": null, "types": types, "permutations": permutations,
+            "targets": targets or f"{len(sets[0])} drawn", "base": base, "second": second, "same": same,
+            "different": different, "max_identity": max_identity, "seed": seed, "molecules": len(molecules.table),
+            "target_molecules": len(asked.targets), "left_out": molecules.left_out,
             "versions": versions("numpy", "scipy", "numba", "umap-learn", "biotite", "viennarna"),
         }  # fmt: skip
         report = Report(store, molecules, asked, found, level, model_of_chance, said)
