@@ -62,7 +62,7 @@ class _Side:
     rows
         (n,) places in all vectors.
     vectors
-        (n, d) as multiplied: turned so that they point to the target's side (exact), or their rest (angular).
+        (n, d) as multiplied, turned to the target's side; in the angular form (n, d + 1), their rest and p.
     along, rest
         (n,) |p| and ρ.
     starts
@@ -159,7 +159,7 @@ def _side(target: Floats, vectors: Floats, rows: Rows, angular: bool) -> _Side:
     blocks = max(1, -(-len(rows) // size))
     order, starts = _tiles(np.abs(along), far, blocks)
     kind = np.float64 if vectors.shape[1] <= PRECISE else np.float32
-    turned = np.where(along < 0, -1, 1)[:, None] * (rest if angular else vectors[rows])
+    turned = np.where(along < 0, -1, 1)[:, None] * (np.column_stack([rest, along]) if angular else vectors[rows])
     along, far = np.abs(along)[order], far[order]
     first = starts[:-1]
     bounds = np.stack([cut.reduceat(values, first) for values in (along, far) for cut in (np.minimum, np.maximum)])
@@ -220,8 +220,9 @@ class _Blocks:
     """Two sides of a join, and the pairs within two of their blocks that pass a test.
 
     Vectors are turned so that they point to the target's side: p ≥ 0. Exact form, for the sums ±(b + c) and ±(b - c):
-    r² = |t|² + |b|² + |c|² - 2|t|(±p_b ± p_c) + 2(±±)b·c, so that a pair passes if ∓b·c ≥ h_b + h_c. Angular form: with
-    ρ² that of the sum, ρ² ≤ tan² θ (p_b ± p_c)², where (p_b + p_c)² ≤ (1 + w) p_b² + (1 + 1/w) p_c² for any w > 0.
+    r² = |t|² + |b|² + |c|² - 2|t|(±p_b ± p_c) + 2(±±)b·c, so that a pair passes if ∓b·c ≥ h_b + h_c. Angular form: the
+    rest of the sum is at most tan θ (p_b ± p_c) long, so that with x = (rest of b)·(rest of c) - tan² θ p_b p_c and
+    h = (ρ² - tan² θ p²) / 2 a pair passes if ∓x ≥ h_b + h_c.
     """
 
     def __init__(self, one: _Side, other: _Side, length: float, angular: bool, reach: Reach) -> None:
@@ -233,13 +234,14 @@ class _Blocks:
         one, other = self.one, self.other
         here, there = slice(*one.starts[i : i + 2]), slice(*other.starts[j : j + 2])
         products, rows, columns = self._room(here.stop - here.start, there.stop - there.start)
-        np.matmul(one.vectors[here], other.vectors[there].T, out=products)
+        slope = float(np.tan(min(self.reach.angle, STEEP)) ** 2)  # once: another thread may narrow it meanwhile
+        np.matmul(self._scaled(one.vectors[here], slope), other.vectors[there].T, out=products)
         heights: list[npt.NDArray[np.floating]] = []
         for test in range(3):
             if test not in tests:
                 heights += [np.full(len(part), np.inf, products.dtype) for part in (products, products.T)]
             else:
-                heights += [one.astype(products.dtype) for one in self._heights(i, j, here, there, test)]
+                heights += [one.astype(products.dtype) for one in self._heights(here, there, test, slope)]
         triangle = other is one and i == j
         many = kernel()(products, *heights, triangle, rows, columns)
         return one.rows[here][rows[:many]], other.rows[there][columns[:many]]
@@ -253,29 +255,25 @@ class _Blocks:
         rows, columns = self.own.places
         return self.own.products[:size].reshape(height, width), rows, columns
 
-    def _heights(self, i: int, j: int, here: slice, there: slice, test: int) -> tuple[Floats, Floats]:
+    def _scaled(self, vectors: npt.NDArray[np.floating], slope: float) -> npt.NDArray[np.floating]:
+        """Angular: rests as they are, the last column, p, times -tan² θ, so that products are of this metric."""
+        if not self.angular:
+            return vectors
+        scale = np.ones(vectors.shape[1], vectors.dtype)
+        scale[-1] = -slope
+        return vectors * scale
+
+    def _heights(self, here: slice, there: slice, test: int, slope: float) -> tuple[Floats, Floats]:
         one, other = self.one, self.other
         if not self.angular:
             turns = ((1, 1), (1, -1), (-1, 1))[test]
             return self._height(one, here, turns[0]), self._height(other, there, turns[1])
-        if self.reach.angle >= STEEP:
-            return tuple(np.full(part.stop - part.start, -np.inf) for part in (here, there))  # type: ignore[return-value]
-        slope = np.tan(self.reach.angle) ** 2
-        if test:
-            differ = max(one.bounds[1, i] - other.bounds[0, j], other.bounds[1, j] - one.bounds[0, i])
-            taken = [slope * differ**2 / 4] * 2
-        else:
-            middle, middle_2 = one.bounds[:2, i].mean(), other.bounds[:2, j].mean()
-            weight = middle_2 / middle if middle > 0 < middle_2 else 1.0
-            taken = [
-                slope * (1 + weight) * one.along[here] ** 2 / 2,
-                slope * (1 + 1 / weight) * other.along[there] ** 2 / 2,
-            ]
         low, high = (
-            side.rest[part] ** 2 / 2 - off - _slack(side) * (side.along[part] ** 2 + side.rest[part] ** 2)
-            for side, part, off in ((one, here, taken[0]), (other, there, taken[1]))
+            (side.rest[part] ** 2 - slope * side.along[part] ** 2) / 2
+            - _slack(side) * (side.rest[part] ** 2 + slope * side.along[part] ** 2)
+            for side, part in ((one, here), (other, there))
         )
-        return low, high
+        return (low, high) if slope < np.tan(STEEP) ** 2 else (np.full_like(low, -np.inf), np.full_like(high, -np.inf))
 
     def _height(self, side: _Side, part: slice, turn: int) -> Floats:
         along, rest, length, reach = side.along[part], side.rest[part], self.length, self.reach

@@ -25,7 +25,7 @@ from ribospace.files import versions, written_whole
 if TYPE_CHECKING:
     from ribospace.analysis.equations import Keep, Measure, Question
 
-FORMS, BEST, FEW = ("exact", "angular"), 1000, 20
+FORMS, BEST = ("exact", "angular"), 1000
 READ = ("id", "sequence", "length", "rna_type", "description", "species", "isotype", "domain")
 
 
@@ -64,7 +64,8 @@ def relations(
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
     projection: Annotated[str, typer.Option(help="Look in a projection: umap2, umap3, pca2, pca3, tsne2.")] = "",
     form: Annotated[str, typer.Option(help="exact: a = b + c; angular: a has the direction of b + c.")] = "exact",
-    targets: Annotated[str, typer.Option(help="An SQL condition: which molecules are a. By default 20, drawn.")] = "",
+    targets: Annotated[str, typer.Option(help="An SQL condition: which molecules are a. By default all.")] = "",
+    most_targets: Annotated[int, typer.Option(help="So many of them at most, drawn at random; 0: all.", min=0)] = 20,
     base: Annotated[str, typer.Option(help="An SQL condition: which molecules are b and c. By default all.")] = "",
     second: Annotated[str, typer.Option(help="An SQL condition: which molecules are c, if others than b.")] = "",
     tolerance: Annotated[float | None, typer.Option(help="Exact: greatest |a ± b ± c|.")] = None,
@@ -110,8 +111,8 @@ def relations(
     store = Collection.open(collection)
     molecules = load(store, model, pool, projection, types, [one for one in (same, different) if one], seed)
     sets = [molecules.rows(store, one) for one in (targets, base)]
-    if not targets and len(sets[0]) > FEW:
-        sets[0] = np.sort(np.random.default_rng(seed).choice(sets[0], FEW, replace=False))
+    if most_targets and len(sets[0]) > most_targets:
+        sets[0] = np.sort(np.random.default_rng(seed).choice(sets[0], most_targets, replace=False))
     for name, one in zip(("--targets", "--base"), sets, strict=True):
         if not len(one):
             raise UserError(f"{name} names no molecule with a vector of {molecules.space}. Widen the condition.")
@@ -141,7 +142,7 @@ def relations(
             "collection": str(collection), "space": molecules.space, "form": form, "measure": measure,
             "within": within, "best": best, "terms": terms, "centre": centre, "normalise": normalise,
             "recall": recall, "null": null, "types": types, "permutations": permutations,
-            "targets": targets or f"{len(sets[0])} drawn", "base": base, "second": second, "same": same,
+            "targets": targets, "most_targets": most_targets, "base": base, "second": second, "same": same,
             "different": different, "max_identity": max_identity, "seed": seed, "molecules": len(molecules.table),
             "target_molecules": len(asked.targets), "left_out": molecules.left_out,
             "versions": versions("numpy", "scipy", "numba", "umap-learn", "biotite", "viennarna"),
