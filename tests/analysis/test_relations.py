@@ -266,3 +266,21 @@ def test_standing_counts_all_sums():
     assert found.rank == 1 + sum(value < own - 1e-9 for value in true.values())
     assert found.sums == len(true)
     assert 0 <= found.share <= 1
+
+
+def test_near_copies_are_found_as_by_comparing_all():
+    from ribospace.analysis.limits import identities
+
+    generator = np.random.default_rng(0)
+    letters = np.array(list("ACGU"))
+    sequences = []
+    for _ in range(12):
+        one = generator.choice(letters, generator.integers(1, 60))
+        for edits in range(5):
+            two = one.copy()
+            two[generator.integers(len(two), size=edits)] = generator.choice(list("ACGUN"), edits)
+            sequences.append("".join(np.delete(two, generator.integers(len(two), size=edits // 2))) or "A")
+    keep = keeping(sequences, 0.85)
+    a, b, c = generator.integers(len(sequences), size=(3, 3000))
+    pairs = [identities(sequences, *pair) for pair in ((a, b), (a, c), (b, c))]
+    assert keep(a, b, c).tolist() == (np.max(pairs, axis=0) <= 0.85).tolist()

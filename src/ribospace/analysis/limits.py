@@ -11,6 +11,9 @@ from rapidfuzz.distance import Levenshtein
 
 from ribospace.analysis.equations import Floats, Keep, Mask, Rows
 
+WORD = 3
+AT_ONCE = 1 << 16  # pairs whose words are compared
+
 
 def keeping(
     sequences: Sequence[str] | None = None,
@@ -66,30 +69,43 @@ def identities(sequences: Sequence[str], one: npt.ArrayLike, other: npt.ArrayLik
 
 
 class _Apart:
-    """No two of the three are near copies; what was compared once is known."""
+    """No two of the three are near copies.
+
+    An edit takes at most three 3-mers away and brings three others (Ukkonen 1992), so most pairs need no alignment.
+    """
 
     def __init__(self, sequences: Sequence[str], most: float) -> None:
         self.sequences, self.most = sequences, most
-        self.known, self.near = np.empty(0, dtype=np.int64), np.empty(0, dtype=bool)
+        self.lengths = np.array([len(one) for one in sequences])
+        self.words = _words(sequences, self.lengths)
 
     def __call__(self, a: Rows, b: Rows, c: Rows) -> Mask:
         kept = np.ones(len(a), dtype=bool)
         for one, other in ((a, b), (a, c), (b, c)):
             rows = np.flatnonzero(kept)
-            code = np.minimum(one, other)[rows] * len(self.sequences) + np.maximum(one, other)[rows]
-            kept[rows] = ~self._near(code)
+            for first in range(0, len(rows), AT_ONCE):
+                part = rows[first : first + AT_ONCE]
+                kept[part] = ~self._near(one[part], other[part])
         return kept
 
-    def _near(self, code: Rows) -> Mask:
-        new = np.setdiff1d(code, self.known)
-        if len(new):
-            many = len(self.sequences)
-            near = identities(self.sequences, new // many, new % many) > self.most
-            order = np.argsort(np.concatenate([self.known, new]), kind="stable")
-            self.known = np.concatenate([self.known, new])[order]
-            self.near = np.concatenate([self.near, near])[order]
-        result: Mask = self.near[np.searchsorted(self.known, code)]
-        return result
+    def _near(self, one: Rows, other: Rows) -> Mask:
+        edits = (1 - self.most) * np.maximum(self.lengths[one], self.lengths[other])
+        apart = np.abs(self.words[one] - self.words[other]).sum(axis=1)
+        near: Mask = apart <= 2 * WORD * edits
+        near[near] = identities(self.sequences, one[near], other[near]) > self.most
+        return near
+
+
+def _words(sequences: Sequence[str], lengths: Rows) -> npt.NDArray[np.int32]:
+    """(n, 125) how often a molecule has each 3-mer of A, C, G, U and any other letter."""
+    code = np.full(256, 4)
+    code[list(b"ACGU")] = range(4)
+    letters = code[np.frombuffer("".join(sequences).encode("ascii"), dtype=np.uint8)]
+    molecule = np.repeat(np.arange(len(sequences)), lengths)
+    word = letters[:-2] * 25 + letters[1:-1] * 5 + letters[2:]
+    whole = molecule[:-2] == molecule[2:]
+    counts = np.bincount(molecule[:-2][whole] * 125 + word[whole], minlength=125 * len(sequences))
+    return counts.reshape(-1, 125).astype(np.int32)
 
 
 def _codes(labels: Sequence[object]) -> Rows:

@@ -321,10 +321,9 @@ def _molecule_cells(molecules: list[dict[str, Any]], papers: dict[str, About]) -
 
 def _structure(molecule: dict[str, Any], row: str, conserved: tuple[bool, ...]) -> Structure | None:
     from ribospace.analysis.structure import fold
-    from ribospace.plots import Structure
+    from ribospace.plots import MOST_DRAWN, Structure
 
-    folded = fold(molecule["sequence"])
-    if folded is None:
+    if molecule["length"] > MOST_DRAWN or (folded := fold(molecule["sequence"])) is None:
         return None
     marked = [same for letter, same in zip(row, conserved, strict=True) if letter != "-"]
     return Structure(molecule["id"], folded.energy, folded.sequence, folded.places, folded.pairs(), marked)

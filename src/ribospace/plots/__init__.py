@@ -4,12 +4,13 @@ from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
 from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_figure
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
-from ribospace.plots.relation_page import Card, Structure, relation_page, structure_svg
+from ribospace.plots.relation_page import MOST_DRAWN, Card, Structure, relation_page, structure_svg
 from ribospace.plots.relations import Drawn, apart, arrows_figure, counts_figure
 
 __all__ = [
     "COLOURS",
     "MARKERS",
+    "MOST_DRAWN",
     "MOST_GROUPS",
     "MOST_NAMED",
     "Card",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 BLOCK = 100  # columns of an alignment in a line
 SHARED, OTHER, PAIR = "#E69F00", "#FFFFFF", "#0072B2"
-MOST_DRAWN = 600  # nucleotides of a structure
+#: Longest molecule whose structure is drawn, nt.
+MOST_DRAWN = 600
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,6 @@ def structure_svg(one: Structure) -> str:
     2
     """
     places = np.asarray(one.places, dtype=float)
-    if not len(places) or len(places) > MOST_DRAWN:
-        return f"<p>{len(places):,} nt are too many to draw.</p>"
     low, high = places.min(axis=0) - 12, places.max(axis=0) + 12
     width, height = high - low
     places = places - low
