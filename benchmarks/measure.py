@@ -34,11 +34,11 @@ def measure(what: str, count: int, work: Callable[[], object], runs: int = 5, wa
 
 def report(what: str, rates: list[float], note: str = "", peak_mb: float = 0.0) -> None:
     """Print rates a second as one JSON line, with the peak memory of the process that had them, by default this one."""
-    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak_mb or _peak_mb(), "note": note}
+    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak_mb or peak_mb(), "note": note}
     print(json.dumps(line), flush=True)
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Of this process since it began; `ru_maxrss` has what its parent had, too."""
     path = Path("/proc/self/status")
     if not path.exists():
@@ -99,7 +99,7 @@ def _work(pipe: Connection, begin: Callable[..., Iterator[int]], arguments: tupl
     while pipe.recv():
         began = time.perf_counter()
         count = next(work)
-        pipe.send((count / (time.perf_counter() - began), _peak_mb()))
+        pipe.send((count / (time.perf_counter() - began), peak_mb()))
 
 
 def matrix_rate(kind: torch.dtype) -> float:

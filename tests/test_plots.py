@@ -50,3 +50,28 @@ def test_many_types_become_other():
 def test_groups_look_different():
     looks = {(COLOURS[n % 8], MARKERS[(n // 8 + n) % 8]) for n in range(MOST_GROUPS)}
     assert len(looks) == MOST_GROUPS
+
+
+def test_labels_of_arrows_do_not_overlap():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from ribospace.plots import Drawn, arrows_figure
+
+    a, b = np.array([1.0, 0.02]), np.array([0.5, 0.0])
+    equation = Drawn("a ≈ b + c", np.stack([a, b, a - b]), (1, 1))
+    for dims in (2, 3):
+        vectors = np.column_stack([equation.vectors, [0.0, 0.1, -0.1]]) if dims == 3 else equation.vectors
+        figure = arrows_figure([Drawn("one", vectors, (1, 1))], "title", dims)
+        FigureCanvasAgg(figure).draw()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+        assert len(boxes) == 4
+        assert not any(one.overlaps(two) for n, one in enumerate(boxes) for two in boxes[n + 1 :])
+
+
+def test_a_hostile_name_stays_text():
+    from ribospace.plots import Card, relation_page
+
+    table = (["<b>"], [["@CARDS@ <script>"]])
+    page = relation_page("<t>", ["<l>"], {}, table, table, table, [Card("<c>", ["<d>"], table)])
+    assert not {"<script>", "<l>", "<c>", "<d>"} & set(page.split())
+    assert page.count("@CARDS@ &lt;script&gt;") == 4

@@ -271,7 +271,7 @@ class _Tally:
         total = round(looked.sum())
         return Chance(
             p=p,
-            expected=counted / self.permutations,
+            expected=counted / max(1, self.permutations),
             p_best=p_best,
             q=benjamini_hochberg(p, total),
             looked_at=total,
@@ -291,8 +291,8 @@ class _Tally:
         return Enrichment(
             same=same,
             known=known,
-            null_same=float(null_same.mean()),
-            null_known=float(null_known.mean()),
+            null_same=null_same.sum() / max(1, self.permutations),
+            null_known=null_known.sum() / max(1, self.permutations),
             odds_ratio=float(odds / null_odds),
             p=_at_least(shares, same / max(known, 1)),
         )

@@ -28,7 +28,7 @@ Keep: TypeAlias = Callable[[Rows, Rows, Rows], Mask]
 SIGNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 #: The greatest value that each measure can have.
 GREATEST: dict[Measure, float] = {"residual": np.inf, "relative": np.sqrt(3), "angle": 180.0}
-DRAWN, NUMBERS = 200_000, 1 << 25  # equations drawn for an estimate, and most numbers that these may hold
+NUMBERS = 1 << 25  # at most in the equations that are drawn for an estimate
 
 
 @dataclass(frozen=True)
@@ -320,8 +320,9 @@ def drawn(asked: Question, draws: int, seed: int = 0) -> tuple[Rows, Rows, Rows]
     return a[real], b[real], c[real]
 
 
-def estimate(asked: Question, seed: int = 0) -> float:
-    """About how many equations there are within the tolerance, by drawing."""
-    a, b, c = drawn(asked, max(1000, min(DRAWN, NUMBERS // asked.vectors.shape[1])), seed)
-    share = len(judged(asked, a, b, c, asked.within)) / (len(SIGNS) * max(1, len(a)))
-    return float(looked_at(asked).sum()) * share
+def estimate(asked: Question, most: int, seed: int = 0) -> float:
+    """About how many equations there are within the tolerance, by drawing so many that `most` can be told from none."""
+    many = float(looked_at(asked).sum())
+    draws = min(max(1000, round(1000 * many / most)), 200_000, NUMBERS // asked.vectors.shape[1])
+    a, b, c = drawn(asked, draws, seed)
+    return many * len(judged(asked, a, b, c, asked.within)) / (len(SIGNS) * max(1, len(a)))

@@ -49,7 +49,7 @@ def find(asked: Question, progress: Progress = silent, share: float = 1.0) -> Re
     >>> found.a.tolist(), found.b.tolist(), found.c.tolist(), found.sign_b.tolist(), found.sign_c.tolist()
     ([0], [1], [2], [-1], [1])
     """
-    if asked.best is None and looked_at(asked).sum() > MOST and (many := estimate(asked)) > MOST:
+    if asked.best is None and looked_at(asked).sum() > MOST and (many := estimate(asked, MOST)) > MOST:
         raise _too_many(f"About {many:.1e}")
     kept: list[Relations] = []
     held, reach = 0, _reach(asked)
@@ -188,7 +188,7 @@ def _reach(asked: Question) -> Reach:
 def _begin(reach: Reach, asked: Question) -> None:
     """Narrow the reach to what as many equations keep to that are drawn at random."""
     assert asked.best is not None
-    a, b, c = np.unique(np.stack(drawn(asked, 10 * asked.best + 20_000)), axis=1)
+    a, b, c = np.unique(np.stack(drawn(asked, 4 * asked.best + 4000)), axis=1)
     found = judged(asked, a, b, c, _limit(reach, asked.measure))
     _narrow(reach, asked.measure, _best([found], asked.measure, asked.best), asked.best)
 

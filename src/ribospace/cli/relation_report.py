@@ -153,6 +153,11 @@ def _lines(report: Report) -> Iterator[str]:
             f"(p {level.p_count:.3g}). {sure:,} have q ≤ {LEVEL}."
         )
         yield f"Chance: {NULLS[about['null']]}, {many} draws; q over all {level.looked_at:,} equations looked at."
+        if (least := len(report.asked.targets) / many) > LEVEL:
+            yield (
+                f"With {len(report.asked.targets):,} targets and {many} draws a single equation cannot have a q below "
+                f"{least:.2g}: fewer targets or more draws (--permutations) tell more."
+            )
     else:
         yield f"{len(found):,} equations; no chance level was asked for, so nothing can be concluded from them."
     limit = f"at most {about['within']:g}" if about["within"] is not None else f"the best {about['best']:,}"

@@ -65,7 +65,7 @@ def relations(
     projection: Annotated[str, typer.Option(help="Look in a projection: umap2, umap3, pca2, pca3, tsne2.")] = "",
     form: Annotated[str, typer.Option(help="exact: a = b + c; angular: a has the direction of b + c.")] = "exact",
     targets: Annotated[str, typer.Option(help="An SQL condition: which molecules are a. By default all.")] = "",
-    most_targets: Annotated[int, typer.Option(help="So many of them at most, drawn at random; 0: all.", min=0)] = 20,
+    most_targets: Annotated[int, typer.Option(help="So many of them at most, drawn at random; 0: all.", min=0)] = 10,
     base: Annotated[str, typer.Option(help="An SQL condition: which molecules are b and c. By default all.")] = "",
     second: Annotated[str, typer.Option(help="An SQL condition: which molecules are c, if others than b.")] = "",
     tolerance: Annotated[float | None, typer.Option(help="Exact: greatest |a ± b ± c|.")] = None,
