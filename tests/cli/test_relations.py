@@ -168,3 +168,33 @@ def test_triples(run, refused, tmp_path):
     refused(["triples", "--model", "kmer3", "--triples", mine, "--out", out], "line 2", "three different ids")
     mine.write_text("what\n1\n")
     refused(["triples", "--model", "kmer3", "--triples", mine, "--out", out], "columns a, b and c")
+
+
+def test_analogy(run, refused, tmp_path):
+    store, vectors = fill(tmp_path / "c", isotype=["Val", "Leu"] * 20, domain=["A"] * 20 + ["B"] * 20)
+    ids = [f"URS{row:010X}" for row in range(40)]
+    start = ["analogy", store.uri, "--model", "v"]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for expression in ([ids[7], "-", ids[8], "+", ids[9]], [f"{ids[7]} - {ids[8]} + {ids[9]}"]):
+        answer = run(*start, *expression, "-k", 4, "--json")
+        assert answer.code == 0, answer.err
+        near = unit @ (unit[7] - unit[8] + unit[9])
+        near[[7, 8, 9]] = -np.inf
+        assert [one["id"] for one in answer.json["answers"]] == [ids[row] for row in np.argsort(-near)[:4]]
+    answer = run(*start, "isotype=Val", "-", ids[1], "--json")
+    assert answer.json["inputs"] == 21
+    assert not {one["id"] for one in answer.json["answers"]} & {*ids[::2], ids[1]}
+    out = tmp_path / "a.json"
+    answer = run(*start, "--evaluate", "isotype,domain", "--questions", 50, "--shuffles", 4, "--out", out)
+    assert answer.code == 0, answer.err
+    assert "C alone" in answer.out
+    assert json.loads(out.read_text())["questions"] == 50
+    refused(start, "Say what to add")
+    refused([*start, ids[0], "--evaluate", "isotype,domain"], "one of them")
+    refused([*start, "--evaluate", "isotype"], "it takes two")
+    refused([*start, "--evaluate", "isotype,domai"], "no column 'domai'", "domain")
+    refused([*start, ids[0], ids[1]], "is no sum")
+    refused([*start, ids[0], "-", "URS1"], "'URS1' is no molecule")
+    refused([*start, "isotype=Vall"], "No molecule", "Val")
+    refused([*start, "isotyp=Val"], "no column 'isotyp'")
+    refused([*start, ids[0], "-", ids[0]], "is zero")

@@ -8,6 +8,7 @@ import typer
 
 import ribospace
 from ribospace.cli import (
+    analogy,
     bulk,
     compare,
     data,
@@ -72,4 +73,5 @@ app.command(short_help="Compare representations")(compare.compare)
 app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
 app.command(short_help="Say where given equations stand")(triples.triples)
+app.command(short_help="Add molecules like words: A - B + C")(analogy.analogy)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)
