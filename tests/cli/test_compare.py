@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ribospace.collection import Collection
+from ribospace.records import record_batch
 from ribospace.sources.sample import read_sample
 
 FILES = {"table.md", "table.csv", "results.json", "figure.png", "report.html"}
@@ -56,7 +57,35 @@ def test_compare_refuses(store, refused, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("x")
     refused(["compare", store.path, "--models", "kmer2", "--out", tmp_path / "notes"], "is no comparison")
+    (tmp_path / "notes" / "mine.txt").unlink()
+    (tmp_path / "notes" / "figure.png").write_text("mine")
+    refused(["compare", store.path, "--models", "kmer2", "--out", tmp_path / "notes"], "is no comparison")
+    assert (tmp_path / "notes" / "figure.png").read_text() == "mine"
+    refused([*words, "--models", "kmer2", "--label", "id"], "No label has 5 molecules")
     assert not (tmp_path / "r").exists()
+
+
+def test_false_and_nought_are_labels(run, tmp_path):
+    generator = np.random.default_rng(0)
+    sequences = ["".join(generator.choice(list("ACGU"), 30)) for _ in range(40)]
+    kinds = {"known": [bool(n % 2) for n in range(40)], "count": [n % 3 for n in range(40)]}
+    store = Collection.create(tmp_path / "c")
+    store.append([record_batch([f"a{n}" for n in range(40)], sequences, kinds)])
+    for label, many in (("known", 2), ("count", 3)):
+        answer = run("compare", store.path, "--models", "kmer2", "--label", label, "--out", tmp_path / label, "--json")
+        assert answer.code == 0, answer.err
+        assert (answer.json["molecules"], len(answer.json["labels"])) == (40, many)
+
+
+def test_a_seed_reaches_the_reductions(store, run, refused, tmp_path):
+    words = ["compare-projections", store.path, "--model", "kmer2", "--where", "length < 76", "--seeds", "1"]
+    rows = [
+        run(*words, "--methods", "random", "--dims", "2", "--seed", seed, "--out", tmp_path / f"{seed}", "--json").json
+        for seed in (1, 9)
+    ]
+    assert rows[0]["molecules"] == rows[1]["molecules"]
+    assert rows[0]["rows"][0]["kept_5"] != rows[1]["rows"][0]["kept_5"]
+    refused([*words, "--methods", "pca", "--dims", "40", "--out", tmp_path / "no"], "Nothing is left to compare")
 
 
 def test_compare_projections(store, run, refused, tmp_path):

@@ -80,6 +80,11 @@ def test_what_was_embedded_is_decoded(model, run, refused, store, tmp_path):
     np.save(tmp_path / "v.npy", vectors[:, :5])
     refused(["decode", tmp_path / "v.npy", "--model", model, "--out", tmp_path / "f.fasta"], "4 latents of 8", "(")
     assert not (tmp_path / "f.fasta").exists()
+    np.save(tmp_path / "v.npy", vectors.reshape(-1, 8, 4))
+    refused(["decode", tmp_path / "v.npy", "--model", model, "--out", tmp_path / "f.fasta"], "4 latents of 8")
+    np.save(tmp_path / "v.npy", vectors.astype(np.float64) * 1e300)
+    refused(["decode", tmp_path / "v.npy", "--model", model, "--out", tmp_path / "f.fasta"], "finite")
+    refused(["train", "latent", "--data", store.path, "--encoder", model, "--out", model], "its decoder would be lost")
     refused(["decode", store.path, "--model", model, "--out", tmp_path / "f.npy"], "f.npy ends in none")
     refused(["decode", tmp_path / "x", "--model", model, "--out", tmp_path / "f.fasta"], "no file and no collection")
 

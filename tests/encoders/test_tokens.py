@@ -101,6 +101,17 @@ def test_what_fails_leaves_what_was_written_and_no_more(molecules, tmp_path, enc
     require_right(tmp_path / "t.lance", [batch], encoder)
 
 
+def test_a_second_command_leaves_the_table_of_the_first(molecules, tmp_path, encoder):
+    """The first holds the lock and has written nothing yet."""
+    table = TokenTable.open_or_create(tmp_path / "t.lance", encoder.info())
+    with table.writing():
+        with pytest.raises(UserError, match="Another command is writing"):
+            embed_tokens([molecules(3)], encoder, tmp_path / "t.lance")
+        assert (tmp_path / "t.lance" / ".lock").exists()
+    embed_tokens([molecules(3)], encoder, tmp_path / "t.lance")
+    require_right(tmp_path / "t.lance", [molecules(3)], encoder)
+
+
 def test_mistakes_are_said(molecules, tmp_path, encoder):
     batch, place = molecules(5, "a", 1), tmp_path / "t.lance"
     with pytest.raises(UserError, match="kmer2 embeds molecules alone"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ PAIRS = 20_000  # whose edit distance is taken
 FOLDED, LONGEST = 80, 400  # molecules, and nt, whose structures are compared
 RESAMPLED = 1000
 LEAST = 20  # molecules
+FOLDS = 5  # of the probe: so many molecules has the commonest label at least
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -114,13 +116,15 @@ def truth_of(sequences: Sequence[str], labels: Sequence[str], clusters: Sequence
     Raises
     ------
     UserError
-        For fewer than 20 molecules, or fewer than two labels.
+        For fewer than 20 molecules, fewer than two labels, or fewer than 5 molecules of each.
     """
     names = sorted(set(labels))
     if len(sequences) < LEAST:
         raise UserError(f"{len(sequences)} molecules are too few to compare representations: {LEAST} are needed.")
     if len(names) < 2:
         raise UserError(f"There is nothing to tell apart: all molecules have the label {names[0]!r}.")
+    if max(Counter(labels).values()) < FOLDS:
+        raise UserError(f"No label has {FOLDS} molecules: a probe cannot be cross-validated. Choose another --label.")
     if clusters is None:
         _, linked = connected_components(csr_matrix(near_copies(sequences, IDENTITY)), directed=False)
     else:

@@ -35,7 +35,8 @@ class Fidelity:
     angle
         Mean absolute difference of an angle between three molecules in X and in Y, degrees.
     sums_kept, sums_true
-        A molecule's best sum is the pair of others whose sum lies nearest to it. How many of X's best sums are
+        A molecule's best sum is the pair of others whose sum lies nearest to it, both spaces with their means as
+        origins: a reduction's own origin means nothing. How many of X's best sums are
         among the best hundredth of all pairs in Y, and how many of Y's among the best hundredth in X; 0.01 by chance.
     """
 
@@ -163,7 +164,7 @@ def sums(x: Array, y: Array, share: float = 0.01) -> tuple[float, float]:
         Of all pairs that count as best.
     """
     i, j = np.triu_indices(len(x), 1)
-    spaces = [_misses(space) for space in (x, y)]
+    spaces = [_misses(space - space.mean(axis=0)) for space in (x, y)]
     kept = [0, 0]
     for molecule in range(len(x)):
         others = (i != molecule) & (j != molecule)

@@ -84,6 +84,7 @@ def compare_reductions(
     dims: Sequence[int] = (2, 3, 10, 40),
     seeds: int = 3,
     given: dict[str, Vectors] | None = None,
+    seed: int = 0,
 ) -> Iterator[Kept]:
     """Reduce a space in several ways, and measure each.
 
@@ -98,17 +99,19 @@ def compare_reductions(
         So many runs each; PCA and what is given run once.
     given
         Reductions that are there already, (n, dims) each, such as a latent model's summary.
+    seed
+        The first of the seeds.
     """
     require_methods(methods)
     unit = full / np.maximum(np.linalg.norm(full, axis=1, keepdims=True), 1e-12)
     for name, reduced in (given or {}).items():
-        yield Kept(name, reduced.shape[1], [fidelity(unit, reduced)], 0.0)
+        yield Kept(name, reduced.shape[1], [fidelity(unit, reduced, seed=seed)], 0.0)
     for method in methods:
         for many in dims:
             if many >= full.shape[1] or (method == "tsne" and many > TSNE_DIMS):
                 continue
             began = time.perf_counter()
-            made = [METHODS[method](unit, many, seed) for seed in range(1 if method == "pca" else seeds)]
+            made = [METHODS[method](unit, many, seed + one) for one in range(1 if method == "pca" else seeds)]
             seconds = (time.perf_counter() - began) / len(made)
-            runs = [fidelity(unit, one, seed=seed) for seed, one in enumerate(made)]
+            runs = [fidelity(unit, one, seed=seed + number) for number, one in enumerate(made)]
             yield Kept(method, many, runs, seconds)

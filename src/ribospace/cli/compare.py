@@ -17,7 +17,7 @@ import pyarrow as pa
 import typer
 
 from ribospace.cli.explore import find_column
-from ribospace.cli.output import Json, progress_bar, say, table
+from ribospace.cli.output import Json, progress_bar, require_own, say, table
 from ribospace.collection import Collection
 from ribospace.collection.store import vectors_of
 from ribospace.errors import UserError, nearest
@@ -65,10 +65,10 @@ def compare(
     """
     from ribospace.analysis.comparison import chance_of, measure, truth_of
 
-    _require_own(out)
+    require_own(out, FILES, "rows", "comparison")
     store = Collection.open(collection)
     molecules, left_out = _molecules(store, label, where, limit, seed, clusters)
-    names = [one for one in models.split(",") if one]
+    names = [one.strip() for one in models.split(",") if one.strip()]
     if not names:
         raise UserError("--models names nothing. Name embeddings or encoders, such as --models kmer4,random.")
     with written_whole(out) as folder, progress_bar("Comparing", "representations") as progress:
@@ -115,18 +115,24 @@ def compare_projections(
     """
     from ribospace.analysis.reductions import compare_reductions, require_methods
 
-    _require_own(out)
-    chosen, numbers = [one for one in methods.split(",") if one], _numbers(dims)
+    require_own(out, FILES, "rows", "comparison")
+    chosen, numbers = [one.strip() for one in methods.split(",") if one.strip()], _numbers(dims)
     require_methods(chosen)
     store = Collection.open(collection)
     molecules, _ = _molecules(store, "", where, limit, seed, "")
     with written_whole(out) as folder, progress_bar("Comparing", "reductions") as progress:
         full = _represented(store, model, molecules)
-        given = {one: _represented(store, one, molecules).vectors for one in reductions.split(",") if one}
+        named = [one.strip() for one in reductions.split(",") if one.strip()]
+        given = {one: _represented(store, one, molecules).vectors for one in named}
         kept, most = [], len(chosen) * len(numbers) + len(given)
-        for one in compare_reductions(full.vectors, chosen, numbers, seeds, given):
+        for one in compare_reductions(full.vectors, chosen, numbers, seeds, given, seed):
             kept.append(one)
             progress(len(kept), most, f"{one.method}, {one.dims} dimensions")
+        if not kept:
+            raise UserError(
+                f"Nothing is left to compare: {model} has {full.vectors.shape[1]} numbers, a reduction has fewer, "
+                "and t-SNE has 3 at most. Name other --methods or --dims."
+            )
         rows = [_kept_row(one) for one in kept]
         about = {
             "collection": store.uri, "where": where, "seed": seed, "seeds": seeds, "molecules": len(molecules),
@@ -160,7 +166,7 @@ def _molecules(
     kept = found.take(np.sort(first))
     left = {"equal to another": len(found) - len(kept)}
     if label:
-        known = pa.array([bool(one) for one in kept[label].to_pylist()], pa.bool_())
+        known = pa.array([one is not None and one != "" for one in kept[label].to_pylist()], pa.bool_())
         left["without a label"] = len(kept) - (known.true_count)
         kept = kept.filter(known)
     if len(kept) > limit:
@@ -391,9 +397,3 @@ def _write_kept(folder: Path, about: dict[str, Any], rows: list[dict[str, Any]],
     ]
     header = [head for _, head in KEPT_COLUMNS]
     _write_all(folder, about, {"rows": rows}, cells, header, figure, f"Reductions compared: {what}", lines)
-
-
-def _require_own(out: Path) -> None:
-    """Refuse a place that holds anything but a comparison."""
-    if out.exists() and not (out.is_dir() and {file.name for file in out.iterdir()} <= set(FILES)):
-        raise UserError(f"{out} exists and is no comparison. Choose a new folder for it.")

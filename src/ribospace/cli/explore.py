@@ -138,7 +138,7 @@ def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
     """The embedding column that a user means by its name, by its encoder's name or by where its encoder lies."""
     if pool:
         one_of("--pool", pool, POOLINGS)
-    known = store.embeddings
+    known, pooled = store.embeddings, f" --pool {pool}" if pool else ""
     if model in known:
         return known[model]
     if names_place(model) or ":" in model:
@@ -151,10 +151,11 @@ def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
             raise UserError(
                 f"{store.uri} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the "
                 f"model in {model} ({encoder.revision}). "
-                f"Renew them: ribospace embed {store.uri} --model {model} --overwrite"
+                f"Renew them: ribospace embed {store.uri} --model {model}{pooled} --overwrite"
             )
         raise UserError(
-            f"{store.uri} has no vectors of {model}. Make them: ribospace embed {store.uri} --model {model}"
+            f"{store.uri} has no {pool or 'vectors'} of {model}. "
+            f"Make them: ribospace embed {store.uri} --model {model}{pooled}"
         )
     named = [
         i

@@ -50,19 +50,22 @@ def decode(
     if not is_file and not is_remote(what) and not Path(what).exists():
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     batches, total, left = _from_file(Path(what)) if is_file else _from_collection(what, model, where, encoder)
-    done = 0
-    with written_whole(out) as beside, open(beside, "w", encoding="ascii") as file, progress_bar("Writing") as progress:
+    done = empty = 0
+    with written_whole(out) as beside, open(beside, "w", encoding="utf-8") as file, progress_bar("Writing") as progress:
         for ids, latents in batches:
             for one, sequence in zip(ids, encoder.write(latents, beams), strict=True):
-                file.write(f">{one}\n{sequence}\n")
+                if sequence:
+                    file.write(f">{one}\n{sequence}\n")
+                empty += not sequence
             done += len(ids)
             progress(done, total)
     said = f"Left out {left:,} longer than {encoder.window} nt, whose windows were averaged" if left else ""
     say(
         as_json,
-        {"written": done, "left_out": left, "file": str(out)},
+        {"written": done - empty, "empty": empty, "left_out": left, "file": str(out)},
         *([said] if said else []),
-        f"Wrote {done:,} molecules to {out}",
+        *([f"Left out {empty:,} that were written without a letter: no latents of molecules, likely"] if empty else []),
+        f"Wrote {done - empty:,} molecules to {out}",
     )
 
 
@@ -216,6 +219,11 @@ def _from_collection(
 
     store = Collection.open(what)
     column = find_column(store, model, "latents")
+    if column.revision != encoder.revision:
+        raise UserError(
+            f"The latents {column.column!r} of {what} were made by revision {column.revision}, the model in {model} is "
+            f"{encoder.revision}. Renew them: ribospace embed {what} --model {model} --pool latents --overwrite"
+        )
     asked = f"`{column.column}` IS NOT NULL" + (f" AND ({where})" if where else "")
     short = f"{asked} AND length <= {encoder.window}"
     total = store.count(short)

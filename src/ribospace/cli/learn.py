@@ -14,6 +14,7 @@ import typer
 
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
+from ribospace.errors import UserError
 from ribospace.progress import silent
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def latent(
     from ribospace.encoders.latent import latent_model, written_cache
     from ribospace.training.config import LatentTrainConfig
 
+    if Path(encoder).exists() and out.resolve() == Path(encoder).resolve():
+        raise UserError(f"--out {out} is the encoder that is read: its decoder would be lost. Choose another --out.")
     chosen = _settings(LatentTrainConfig, preset, "latent", config, settings)
     store, found = Collection.open(data), find_encoder(encoder)
     reads = dataclasses.replace(chosen.encoder, model=encoder, revision=found.revision)

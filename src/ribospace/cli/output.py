@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ribospace.errors import UserError
 from ribospace.progress import Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on standard output.")]
@@ -43,6 +45,19 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], right: Sequen
         for row in cells
     ]
     return "\n".join(f"  {line}" for line in lines)
+
+
+def require_own(out: Path, files: Iterable[str], key: str, what: str) -> None:
+    """Refuse a folder to be written anew that holds anything but an earlier result, whose results.json has a key."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        mine = {file.name for file in out.iterdir()} <= set(files)
+        mine = mine and key in json.loads((out / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        mine = False
+    if not mine:
+        raise UserError(f"{out} exists and is no {what}. Choose a new folder for it.")
 
 
 @contextmanager

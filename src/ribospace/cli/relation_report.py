@@ -19,7 +19,6 @@ from ribospace.analysis.equations import GREATEST, Question, Relations, drawn, j
 from ribospace.analysis.limits import identities
 from ribospace.collection import Collection
 from ribospace.collection.about import About, recall
-from ribospace.errors import UserError
 from ribospace.sources.rnacentral import URS
 
 if TYPE_CHECKING:
@@ -33,6 +32,10 @@ NULLS = {
     "gauss": "a normal distribution of the same mean and covariance",
 }
 LEVEL = 0.05
+FILES = (
+    *("relations.parquet", "relations.tsv", "report.html", "results.json"),
+    *("counts.png", "arrows_2d.png", "arrows_3d.png"),
+)
 SHOWN, CARDS, DRAWN = 50, 10, 6  # equations in the page's table, with a card, as arrows
 
 
@@ -47,18 +50,6 @@ class Report:
     chance: Chance
     model: Model
     about: dict[str, Any]
-
-
-def require_own(out: Path) -> None:
-    """Refuse a place that holds anything but an earlier search."""
-    if not out.exists():
-        return
-    try:
-        mine = "null" in json.loads((out / "results.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        mine = False
-    if not mine:
-        raise UserError(f"{out} exists and is no report of relations. Choose a new folder for it.")
 
 
 def write(folder: Path, report: Report) -> tuple[list[str], dict[str, Any]]:

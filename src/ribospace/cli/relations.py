@@ -16,7 +16,7 @@ import typer
 from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model, find_column
-from ribospace.cli.output import CollectionAt, Json, progress_bar, say
+from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say
 from ribospace.collection import Collection
 from ribospace.collection.store import vectors_of
 from ribospace.errors import UserError, nearest
@@ -74,7 +74,9 @@ def relations(
     ] = None,
     max_angle: Annotated[float | None, typer.Option(help="Angular: greatest angle, degrees.")] = None,
     best: Annotated[int | None, typer.Option(help="So many at most; 1000 where no limit is said.", min=1)] = None,
-    terms: Annotated[int, typer.Option(help="Molecules on the right; above 2 the best are extended.", min=2)] = 2,
+    terms: Annotated[
+        int, typer.Option(help="Molecules on the right; above 2 the best are extended.", min=2, max=20)
+    ] = 2,
     centre: Annotated[
         bool, typer.Option("--centre", help="Take the mean of all vectors off first: an origin that is the data's own.")
     ] = False,
@@ -101,13 +103,14 @@ def relations(
     from ribospace.analysis.chance import NULLS, chance, null_model
     from ribospace.analysis.equations import question
     from ribospace.analysis.relations import find, find_approximately
-    from ribospace.cli.relation_report import Report, require_own, write
+    from ribospace.cli.relation_report import FILES, Report, write
 
     one_of("--form", form, FORMS)
     one_of("--null", null, NULLS)
     measure, within = _limit(form, tolerance, relative, max_angle)
     best = BEST if best is None and within is None else best
-    require_own(out)
+    longer = [f"relations_{many}.tsv" for many in range(3, 21)]
+    require_own(out, [*FILES, *longer], "null", "report of relations")
     store = Collection.open(collection)
     molecules = load(store, model, pool, projection, types, [one for one in (same, different) if one], seed)
     sets = [molecules.rows(store, one) for one in (targets, base)]

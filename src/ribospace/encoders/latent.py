@@ -81,14 +81,18 @@ class LatentEncoder(NetworkEncoder):
     def write(self, latents: npt.NDArray[np.float32], beams: int = 1) -> list[str]:
         """(n, K, D) latents, or (n, K · D), → n sequences."""
         config, sequences = self.model.config, []
-        if latents.size != len(latents) * config.queries * config.width or not np.isfinite(latents).all():
+        each = latents.shape[1:]
+        with np.errstate(over="ignore"):
+            latents = latents.astype(np.float32, copy=False)
+        known = each in ((config.queries * config.width,), (config.queries, config.width))
+        if not known or not np.isfinite(latents).all():
             raise UserError(
                 f"{self.name} writes from {config.queries} latents of {config.width} finite numbers, not from an array "
                 f"of the shape {latents.shape}. Make them with --pool latents."
             )
         shaped = latents.reshape(-1, config.queries, config.width)
         for start in range(0, len(shaped), WRITTEN):
-            part = torch.from_numpy(shaped[start : start + WRITTEN].astype(np.float32))
+            part = torch.from_numpy(shaped[start : start + WRITTEN])
             sequences += [letters_of(ids) for ids in self.model.write(part.to(self.device), beams=beams).cpu().numpy()]
         return sequences
 

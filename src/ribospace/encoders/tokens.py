@@ -61,8 +61,8 @@ def embed_tokens(
         raise UserError(f"{encoder.name} embeds molecules alone. Choose one with tokens: ribospace encoders")
     table = TokenTable.open_or_create(place, encoder.info(), half)
     before, done, began = 0, 0, time.perf_counter()
-    try:
-        with table.writing():
+    with table.writing():
+        try:
             index, waiting = table.index(), _Waiting(table)
             for batch in batches:
                 new = index.new(batch.column("id"), batch.column("sequence"))
@@ -72,9 +72,9 @@ def embed_tokens(
                     done += 1
                     progress(before + done, total)
             waiting.write()
-    except BaseException:
-        table.remove_empty()
-        raise
+        except BaseException:
+            table.remove_empty()  # while the lock is held: another command may be about to write
+            raise
     return Embedded(str(place), done, before, round(done / max(time.perf_counter() - began, 1e-9), 1))
 
 
