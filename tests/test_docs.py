@@ -19,6 +19,7 @@ PAGES = [
     "docs/training.md",
     "docs/latent.md",
     "docs/projections.md",
+    "docs/relations.md",
     "docs/rnacentral.md",
 ]
 

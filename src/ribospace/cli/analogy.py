@@ -60,7 +60,7 @@ def analogy(
     molecules = load(
         store, model, pool, "", "rna_type", [",".join([*columns, *named])] if columns or named else [], seed
     )
-    if where:
+    if where or evaluate:
         rows = molecules.rows(store, where)
         molecules = Molecules(molecules.table.take(rows), molecules.vectors[rows], molecules.space, molecules.left_out)
     if not len(molecules.table):

@@ -199,7 +199,7 @@ def _figures(report: Report) -> dict[str, tuple[str, Any]]:
     for dims in (2, 3):
         if report.asked.vectors.shape[1] >= dims:
             arrows = plots.arrows_figure(panels, f"{about['space']}: {best}", dims)
-            figures[f"arrows_{dims}d"] = (f"Arrows from the origin: {best}", arrows)
+            figures[f"arrows_{dims}d"] = (f"Arrows from the origin, {dims}-D: {best}", arrows)
     return figures
 
 

@@ -51,11 +51,14 @@ class Molecules:
     left_out: dict[str, int]
 
     def rows(self, store: Collection, where: str) -> npt.NDArray[np.int64]:
-        """Rows of the molecules that a condition holds for; all where it is empty."""
-        if not where:
-            return np.arange(len(self.table))
-        ids = store.table(["id"], where)["id"]
-        return np.flatnonzero(pc.is_in(self.table["id"], ids).to_numpy(zero_copy_only=False))
+        """Rows of the molecules that a condition holds for, of equal sequences the first; all where it is empty."""
+        rows = np.arange(len(self.table))
+        if where:
+            ids = store.table(["id"], where)["id"]
+            rows = np.flatnonzero(pc.is_in(self.table["id"], ids).to_numpy(zero_copy_only=False))
+        sequences = self.table["sequence"].take(rows).combine_chunks().dictionary_encode().indices
+        first = np.unique(sequences.to_numpy(), return_index=True)[1]
+        return rows[np.sort(first)]
 
 
 def relations(

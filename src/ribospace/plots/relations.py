@@ -52,6 +52,7 @@ def arrows_figure(equations: Sequence[Drawn], title: str, dims: int) -> Figure:
         2 or 3.
     """
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     columns = min(3, len(equations))
     rows = -(-len(equations) // columns)
@@ -61,7 +62,7 @@ def arrows_figure(equations: Sequence[Drawn], title: str, dims: int) -> Figure:
         panel: Any = figure.add_subplot(rows, columns, number + 1, projection="3d" if dims == 3 else None)
         _arrows(panel, one, dims)
     handles = [
-        figure.axes[0].plot([], [], color=colour, lw=2.4, ls=style, label=label)[0]
+        Line2D([], [], color=colour, lw=2.4, ls=style, label=label)
         for label, colour, style in (
             ("a", COLOURS[5], "-"),
             ("±b, ±c", COLOURS[0], "-"),
@@ -100,9 +101,21 @@ def _arrows(panel: Any, one: Drawn, dims: int) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(0.18)
     edge = [withStroke(linewidth=3, foreground="white")]
-    for place, label, (colour, _) in zip(apart(points), labels, styles, strict=True):
+    for place, label, (colour, _) in zip(_labelled(panel, points), labels, styles, strict=True):
         middle: dict[str, Any] = {"ha": "center", "va": "center", "path_effects": edge, "zorder": 20}
-        panel.text(*place, label, color=colour, fontsize=11, fontweight="bold", **middle)
+        middle |= {"transform": panel.transData, "color": colour, "fontsize": 11, "fontweight": "bold"}
+        (panel.text if dims == 2 else panel.text2D)(*place, label, **middle)
+
+
+def _labelled(panel: Any, points: Floats) -> Floats:
+    """(n, 2) where the labels of points stand, as they are seen."""
+    if points.shape[1] == 2:
+        return apart(points)
+    from mpl_toolkits.mplot3d.proj3d import proj_transform
+
+    x, y, _ = proj_transform(*np.vstack([points, np.zeros(3)]).T, panel.get_proj())
+    seen = np.stack([x, y], axis=1)
+    return apart(seen[:-1] - seen[-1], 0.16) + seen[-1]
 
 
 def _axes(b: Floats, c: Floats, a: Floats, dims: int) -> Floats:
