@@ -79,7 +79,7 @@ class Chance:
     steps, curve
         (STEPS,) values of the measure, and (permutations, STEPS) equations of each draw that keep to them.
     enrichment
-        By label.
+        By label, of those that tell any molecules apart.
     """
 
     p: Floats
@@ -235,8 +235,9 @@ class _Tally:
         self.bests = {int(target): np.full(permutations, np.inf) for target in asked.targets}
         self.steps = np.linspace(limit / STEPS, limit, STEPS)
         self.curve = np.zeros((permutations, STEPS), dtype=np.int64)
-        self.labels = {name: _codes(one) for name, one in labels.items()}
-        self.same = {name: np.zeros((permutations, 2), dtype=np.int64) for name in labels}
+        codes = {name: _codes(one) for name, one in labels.items()}
+        self.labels = {name: one for name, one in codes.items() if len(np.unique(one[one >= 0])) > 1}
+        self.same = {name: np.zeros((permutations, 2), dtype=np.int64) for name in self.labels}
 
     def begin(self, number: int) -> None:
         self.number = number
