@@ -111,6 +111,8 @@ def _section(title: str, content: tuple[Sequence[str], Sequence[Sequence[str]]])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table without the columns that are empty."""
+
     def cell(text: str, tag: str = "td") -> str:
         if text.startswith("https://"):
             return f'<td><a href="{html.escape(text)}">{html.escape(text.removeprefix("https://"))}</a></td>'
@@ -118,6 +120,8 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         kind = ' class="number"' if number and len(text) < 24 else ' class="equation"' if " ≈ " in text else ""
         return f"<{tag}{kind}>{html.escape(text)}</{tag}>"
 
+    told = [column for column in range(len(header)) if any(row[column] for row in rows) or not rows]
+    header, rows = [header[column] for column in told], [[row[column] for column in told] for row in rows]
     head = "".join(f"<th>{html.escape(one)}</th>" for one in header)
     body = "".join("<tr>" + "".join(cell(text) for text in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -186,7 +190,7 @@ def structure_svg(one: Structure) -> str:
         for (x, y), letter, marked in zip(places, one.sequence, one.marked, strict=True)
     )
     return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="structure of {html.escape(one.name)}">'
+        f'<svg width="{width:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="structure of {html.escape(one.name)}">'
         f'<polyline points="{line}" fill="none" stroke="#999"/>'
         f'<g stroke="{PAIR}" stroke-width="2">{pairs}</g>'
         f'<g stroke="#999" stroke-width="0.6" font-family="sans-serif" font-size="8" text-anchor="middle">'
