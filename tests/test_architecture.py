@@ -94,7 +94,9 @@ def test_import_takes_under_half_a_second():
     assert best < 0.5
 
 
-@pytest.mark.parametrize("room", ["analysis.projection", "analysis.evaluation", "plots", "collection", "sources.fasta"])
+@pytest.mark.parametrize(
+    "room", ["analysis.projection", "analysis.evaluation", "analysis.chance", "plots", "collection", "sources.fasta"]
+)
 def test_rooms_without_torch_stay_without_it(room):
     program = f"import sys, ribospace.{room}; print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
