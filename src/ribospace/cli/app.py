@@ -11,6 +11,7 @@ from ribospace.cli import (
     analogy,
     bulk,
     compare,
+    composition,
     data,
     demo,
     embed,
@@ -74,4 +75,5 @@ app.command("compare-projections", short_help="Compare reductions")(compare.comp
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
 app.command(short_help="Say where given equations stand")(triples.triples)
 app.command(short_help="Add molecules like words: A - B + C")(analogy.analogy)
+app.command(short_help="Say what a cluster is made of")(composition.composition)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

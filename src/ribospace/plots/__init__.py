@@ -2,6 +2,7 @@
 
 from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
+from ribospace.plots.composing import composition_figure
 from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_figure
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
 from ribospace.plots.relation_page import MOST_DRAWN, Card, Structure, relation_page, structure_svg
@@ -20,6 +21,7 @@ __all__ = [
     "arrows_figure",
     "calibration_figure",
     "comparison_figure",
+    "composition_figure",
     "confusion_figure",
     "counts_figure",
     "groups_of",
