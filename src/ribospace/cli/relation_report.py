@@ -316,13 +316,14 @@ def _molecule_cells(molecules: list[dict[str, Any]], papers: dict[str, About]) -
 
 
 def _structure(molecule: dict[str, Any], row: str, conserved: tuple[bool, ...]) -> Structure | None:
-    from ribospace.analysis.structure import fold
+    from ribospace.analysis.structure import fold, installed, layout
     from ribospace.plots import MOST_DRAWN, Structure
 
-    if molecule["length"] > MOST_DRAWN or (folded := fold(molecule["sequence"])) is None:
+    if molecule["length"] > MOST_DRAWN or not installed():
         return None
+    folded = fold(molecule["sequence"])
     marked = [same for letter, same in zip(row, conserved, strict=True) if letter != "-"]
-    return Structure(molecule["id"], folded.energy, folded.sequence, folded.places, folded.pairs(), marked)
+    return Structure(molecule["id"], folded.energy, folded.sequence, layout(folded.structure), folded.pairs(), marked)
 
 
 def _longer(report: Report, folder: Path) -> list[str]:
