@@ -107,6 +107,28 @@ def identity_of(path: Path) -> list[str | int]:
     return [str(path.resolve()), said.st_size, said.st_mtime_ns]
 
 
+def is_file(text: str) -> bool:
+    """Whether a text names a file; a sequence of many thousand letters does not.
+
+    Examples
+    --------
+    >>> is_file("ACGU" * 2000)
+    False
+    """
+    try:
+        return Path(text).is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
+def is_folder(text: str) -> bool:
+    """Whether a text names a folder; see `is_file`."""
+    try:
+        return Path(text).is_dir()
+    except OSError:
+        return False
+
+
 def existing_file(path: Path | str) -> Path:
     """Return `path` if it is a file that can be opened, else say what is wrong with it."""
     path = Path(path)

@@ -17,6 +17,7 @@ from ribospace.cli import (
     embed,
     explore,
     fetch,
+    fold,
     hygiene,
     judge,
     latent,
@@ -76,4 +77,5 @@ app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.rel
 app.command(short_help="Say where given equations stand")(triples.triples)
 app.command(short_help="Add molecules like words: A - B + C")(analogy.analogy)
 app.command(short_help="Say what a cluster is made of")(composition.composition)
+app.command(short_help="Fold molecules")(fold.fold)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

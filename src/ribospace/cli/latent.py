@@ -17,7 +17,7 @@ from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
-from ribospace.files import require_ending, written_whole
+from ribospace.files import is_file, require_ending, written_whole
 from ribospace.records import clean
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _latent_encoder(model: str, pooling: str) -> LatentEncoder:
 
 def _named(what: str) -> tuple[list[str], list[str]]:
     """Ids and sequences of a file, or of the one that was given."""
-    if what != "-" and not Path(what).is_file():
+    if what != "-" and not is_file(what):
         return ["the sequence"], clean([what], names=["the sequence"]).to_pylist()
     batches = list(read_file(what))
     ids = [one for batch in batches for one in batch.column("id").to_pylist()]

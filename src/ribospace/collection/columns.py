@@ -139,9 +139,25 @@ def vectors_table(field: pa.Field, rows: npt.NDArray[np.uint64], vectors: npt.ND
 
 def add_text_columns(collection: Collection, names: Iterable[str]) -> None:
     """Add columns of text, all null, where the collection does not have them."""
-    for name in names:
-        if name not in collection.schema.names:
-            collection._table.add_columns(pa.field(name, pa.string()))
+    add_columns(collection, [pa.field(name, pa.string()) for name in names])
+
+
+def add_columns(collection: Collection, fields: Iterable[pa.Field]) -> None:
+    """Add columns, all null, where the collection does not have them.
+
+    Raises
+    ------
+    UserError
+        If it has one of that name with another type.
+    """
+    for field in fields:
+        if field.name not in collection.schema.names:
+            collection._table.add_columns(field)
+        elif (there := collection.schema.field(field.name).type) != field.type:
+            raise UserError(
+                f"{collection.uri} has a column {field.name!r} of {there} already, where {field.type} is to be kept. "
+                "Rename it in what was imported."
+            )
 
 
 def fragments(

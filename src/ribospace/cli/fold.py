@@ -1,0 +1,143 @@
+"""The command that folds molecules."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import typer
+
+from ribospace.cli.data import read_file
+from ribospace.cli.output import Json, progress_bar, say
+from ribospace.collection import Collection
+from ribospace.collection.columns import add_columns, fragments, update_rows
+from ribospace.collection.place import is_remote
+from ribospace.errors import UserError
+from ribospace.files import is_file, is_folder, written_whole
+from ribospace.records import clean
+
+COLUMNS = (pa.field("structure", pa.string()), pa.field("mfe", pa.float32()))
+AT_ONCE, SHOWN, LINE = 2000, 20, 100
+
+
+def fold(
+    what: Annotated[
+        str, typer.Argument(metavar="SEQUENCE|FILE|COLLECTION", help="RNA; FASTA, .tsv or .parquet; or a collection.")
+    ],
+    draw: Annotated[Path | None, typer.Option(help="A folder for drawings, an .svg each.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A .tsv of the structures.")] = None,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Its energy, centroid and diversity, too.")] = False,
+    where: Annotated[str, typer.Option(help="Of a collection, an SQL condition: which molecules.")] = "",
+    processes: Annotated[int, typer.Option(help="0: one for each core.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Fold molecules: structures of minimum free energy, by ViennaRNA.
+
+    Letters other than A C G U are N and pair with nothing. Of a collection the structures are kept as the columns
+    structure and mfe (kcal/mol); what has them is not folded again, and after a kill the same command goes on.
+    """
+    from ribospace.analysis.structure import LONGEST, fold_many
+
+    if is_remote(what) or is_folder(what):
+        _fold_collection(what, where, processes, [name for name, one in _said(draw, out, ensemble) if one], as_json)
+        return
+    if where:
+        raise UserError("--where chooses molecules of a collection. Leave it out, or name a collection.")
+    ids, sequences = _molecules(what)
+    with progress_bar("Folding") as progress:
+        found = list(fold_many(sequences, ensemble, processes, progress))
+    rows: list[dict[str, Any]] = []
+    for one, folded in zip(ids, found, strict=True):
+        row = {"id": one, "sequence": folded.sequence, "structure": folded.structure, "mfe": round(folded.energy, 2)}
+        if ensemble:
+            row |= {"ensemble": round(folded.ensemble, 2), "centroid": folded.centroid}
+            row |= {"diversity": round(folded.diversity, 2)}
+        rows.append(row)
+    lines = [line for row in rows[:SHOWN] for line in _lines(row)]
+    if len(rows) > SHOWN:
+        lines.append(f"{len(rows) - SHOWN:,} more are not shown: --out FILE.tsv has all")
+    if out is not None:
+        with written_whole(out) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        lines.append(f"Wrote {len(rows):,} structures to {out}")
+    if draw is not None:
+        lines.append(_draw(draw, rows))
+    say(as_json, {"molecules": rows, "longest": LONGEST}, *lines)
+
+
+def _said(draw: Path | None, out: Path | None, ensemble: bool) -> list[tuple[str, bool]]:
+    return [("--draw", draw is not None), ("--out", out is not None), ("--ensemble", ensemble)]
+
+
+def _molecules(what: str) -> tuple[list[str], list[str]]:
+    if what != "-" and not is_file(what):
+        return ["the sequence"], clean([what], names=["the sequence"]).to_pylist()
+    batches = list(read_file(what))
+    columns = [[one for batch in batches for one in batch.column(name).to_pylist()] for name in ("id", "sequence")]
+    if not columns[0]:
+        raise UserError(f"{what} has no molecules.")
+    return columns[0], columns[1]
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    lines = [f"{row['id']}, {len(row['sequence'])} nt, {row['mfe']:.2f} kcal/mol"]
+    if "ensemble" in row:
+        lines[0] += f", ensemble {row['ensemble']:.2f} kcal/mol, diversity {row['diversity']:.1f}"
+    for start in range(0, len(row["sequence"]), LINE):
+        lines += [f"  {row[name][start : start + LINE]}" for name in ("sequence", "structure")]
+    return lines
+
+
+def _draw(folder: Path, rows: Sequence[dict[str, Any]]) -> str:
+    from ribospace.analysis.structure import layout, pairs_of
+    from ribospace.plots import MOST_DRAWN, Structure, structure_svg
+
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = 0
+    for row in rows:
+        if len(row["sequence"]) > MOST_DRAWN:
+            continue
+        places, pairs = layout(row["structure"]), pairs_of(row["structure"])
+        one = Structure(
+            row["id"], row["mfe"], row["sequence"], places, pairs, np.zeros(len(places), dtype=bool).tolist()
+        )
+        name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in row["id"])
+        with written_whole(folder / f"{name}.svg") as beside:
+            beside.write_text(structure_svg(one), encoding="utf-8")
+        drawn += 1
+    left = f"; {len(rows) - drawn:,} of more than {MOST_DRAWN} nt are not drawn" if drawn < len(rows) else ""
+    return f"Drew {drawn:,} structures into {folder}{left}"
+
+
+def _fold_collection(uri: str, where: str, processes: int, said: list[str], as_json: bool) -> None:
+    from ribospace.analysis.structure import LONGEST, fold_many
+
+    if said:
+        raise UserError(f"{said[0]} is for a sequence or a file. Structures of a collection become its columns.")
+    store = Collection.open(uri)
+    missing = f"mfe IS NULL AND length <= {LONGEST}" + (f" AND ({where})" if where else "")
+    with store.writing(), progress_bar("Folding") as progress:
+        add_columns(store, COLUMNS)
+        total, done = store.count(missing), 0
+        for fragment, rows in fragments(store, ["sequence"], missing):
+            for first in range(0, len(rows), AT_ONCE):
+                part = rows.slice(first, AT_ONCE)
+                found = list(fold_many(part["sequence"].to_pylist(), processes=processes))
+                made = {"structure": [one.structure for one in found], "mfe": [one.energy for one in found]}
+                arrays = {field.name: pa.array(made[field.name], field.type) for field in COLUMNS}
+                update_rows(store, fragment, pa.table({"_rowid": part["_rowid"], **arrays}))
+                done += len(part)
+                progress(done, total)
+    left = store.count(f"mfe IS NULL AND length > {LONGEST}" + (f" AND ({where})" if where else ""))
+    say(
+        as_json,
+        {"collection": uri, "folded": done, "too_long": left},
+        f"Folded {done:,} molecules: the columns structure and mfe (kcal/mol) of {uri}",
+        *([f"{left:,} of more than {LONGEST:,} nt are left out"] if left else []),
+    )
