@@ -119,6 +119,16 @@ def test_approximate_says_its_recall():
     assert (found.angle <= true.angle.max()).mean() >= 0.9
 
 
+@pytest.mark.parametrize("measure", ["residual", "angle"])
+def test_the_recall_of_the_whole_answer_is_one(measure):
+    """Also where targets, left and right are one set, so that an equation may be written in three ways."""
+    vectors = np.random.default_rng(1).normal(size=(60, 5))
+    asked = question(vectors, measure=measure, best=400)
+    found = find(asked)
+    assert relations._recall(asked, found, 0) == 1
+    assert relations._recall(asked, found.take(slice(None, None, 2)), 0) < 0.8
+
+
 def test_too_many_are_refused_before_they_are_made(monkeypatch):
     monkeypatch.setattr(relations, "MOST", 500)
     vectors = np.random.default_rng(0).normal(size=(60, 5))
@@ -284,3 +294,19 @@ def test_near_copies_are_found_as_by_comparing_all():
     a, b, c = generator.integers(len(sequences), size=(3, 3000))
     pairs = [identities(sequences, *pair) for pair in ((a, b), (a, c), (b, c))]
     assert keep(a, b, c).tolist() == (np.max(pairs, axis=0) <= 0.85).tolist()
+
+
+@pytest.mark.parametrize("width", [2, 3, 5, 40])
+@pytest.mark.parametrize(
+    ("measure", "within"), [("residual", 0.0), ("residual", 1e-16), ("angle", 0.0), ("relative", 0.0)]
+)
+def test_exact_equations_are_found_without_a_tolerance(width, measure, within):
+    """Whole numbers add up without rounding, though not in every order: what is within is what all sums give."""
+    generator = np.random.default_rng(width)
+    vectors = generator.integers(-20, 20, size=(60, width)).astype(float)
+    vectors[:20] = vectors[20:40] - vectors[40:]
+    vectors = vectors[vectors.any(axis=1)]
+    asked = question(vectors, np.arange(6), measure=measure, within=within)
+    true = {one for one, value in brute_force(asked).items() if value <= within}
+    assert as_dict(asked, find(asked)).keys() == true
+    assert true or measure == "angle"

@@ -109,6 +109,14 @@ def test_nothing_found_is_said(store, run, tmp_path):
     assert pq.read_table(out / "relations.parquet").num_rows == 0
 
 
+def test_labels_that_leave_nothing(store, run, tmp_path):
+    answer = run("relations", store.uri, "--model", "v", "--same", "rna_type", "--different", "rna_type",
+                 "--permutations", 3, "--out", tmp_path / "out")  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert "the labels leave none" in answer.out
+    assert "too few draws to tell from chance" in answer.out
+
+
 def test_vectors_that_cannot_be_added_are_counted(run, tmp_path):
     import pyarrow as pa
 

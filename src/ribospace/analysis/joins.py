@@ -107,6 +107,7 @@ def join_blocks(
         for bound in far:
             bound[np.tril_indices(len(bound), -1)] = np.inf
     nearest = np.minimum.reduce(far)
+    rounding = 1e-9 if angular else 1e-9 * (length + _longest(one).max() + _longest(other).max())
     widest = np.sqrt(length**2 + _longest(one)[:, None] ** 2 + _longest(other) ** 2)
     likely = np.where(np.isfinite(nearest), _likely(one, other, length, angular), np.inf)
     order = np.argsort(likely, axis=None, kind="stable")
@@ -116,12 +117,12 @@ def join_blocks(
     def answer(place: int) -> Pairs | None:
         i, j = divmod(int(place), nearest.shape[1])
         near = reach.angle if angular else float(np.hypot(reach.absolute, reach.relative * widest[i, j]))
-        tests = [number for number, bound in enumerate(far) if bound[i, j] <= near * (1 + 1e-9)]
+        tests = [number for number, bound in enumerate(far) if bound[i, j] <= near + rounding]
         return blocks.within(i, j, tests) if tests else None
 
     def worth(places: Rows) -> Rows:
         near = reach.angle if angular else np.hypot(reach.absolute, reach.relative * widest.max())
-        return places[nearest.flat[places] <= near * (1 + 1e-9)]
+        return places[nearest.flat[places] <= near + rounding]
 
     yield from _in_turn(answer, order, worth)
 
@@ -271,6 +272,7 @@ class _Blocks:
         low, high = (
             (side.rest[part] ** 2 - slope * side.along[part] ** 2) / 2
             - _slack(side) * (side.rest[part] ** 2 + slope * side.along[part] ** 2)
+            - 1e-18 * side.along[part] ** 2  # of what lies along, rests are rounding
             for side, part in ((one, here), (other, there))
         )
         return (low, high) if slope < np.tan(STEEP) ** 2 else (np.full_like(low, -np.inf), np.full_like(high, -np.inf))
@@ -327,6 +329,7 @@ class Trees:
     def __init__(self, vectors: Floats, left: Rows, right: Rows) -> None:
         self.left, self.right, self.many = left, right, len(vectors)
         self.points = vectors[left]
+        self.greatest = float(max(np.abs(self.points).max(), np.abs(vectors[right]).max()))
         self.trees = {sign: cKDTree(sign * vectors[right]) for sign in (1, -1)}
 
     def near(self, target: Floats) -> TargetTrees:
@@ -339,6 +342,7 @@ class TargetTrees:
 
     def __init__(self, trees: Trees, target: Floats) -> None:
         self.all = trees
+        self.rounding = 1e-14 * (np.abs(target).max() + trees.greatest)
         moved = {
             sign: cKDTree(target - sign * trees.points, balanced_tree=False, compact_nodes=False) for sign in (1, -1)
         }
@@ -358,7 +362,7 @@ class TargetTrees:
         left, right, many = self.all.left, self.all.right, self.all.many
         codes = []
         for moved, tree in self.joins:
-            found = moved.sparse_distance_matrix(tree, radius * (1 + 1e-9) + 1e-300, output_type="ndarray")
+            found = moved.sparse_distance_matrix(tree, radius + self.rounding, output_type="ndarray")
             b, c = left[found["i"]], right[found["j"]]
             if left is right:
                 b, c = np.minimum(b, c), np.maximum(b, c)

@@ -97,7 +97,7 @@ def find_approximately(
     share = 0.2
     while True:
         found = find(asked, progress, share)
-        recall = 1.0 if share >= 1 or not len(found) else _recall(asked, found, seed)
+        recall = 1.0 if share >= 1 else _recall(asked, found, seed) if len(found) else 0.0
         if recall >= least:
             return found, recall, share
         share = min(1.0, 2 * share)
@@ -108,13 +108,17 @@ def _recall(asked: Question, found: Relations, seed: int) -> float:
     some = np.sort(generator.choice(asked.left, max(1, len(asked.left) // 20), replace=False))
     limit = asked.within if asked.best is None else float(found.by(asked.measure).max())
     true = find(replace(asked, left=some, within=limit, best=None))
-    return len(_keys(true) & _keys(found)) / max(1, len(_keys(true)))
+    wanted, there = (_keys(one, asked.angular) for one in (true, found))
+    return len(wanted & there) / len(wanted) if wanted else 1.0
 
 
-def _keys(found: Relations) -> set[tuple[int, ...]]:
-    """Each equation, whichever of b and c comes first."""
-    columns = (found.a, (found.b + 1) * found.sign_b, (found.c + 1) * found.sign_c)
-    return {(a, *sorted(pair)) for a, *pair in zip(*(one.tolist() for one in columns), strict=True)}
+def _keys(found: Relations, angular: bool) -> set[tuple[int, ...]]:
+    """Each equation in whichever way it is written: rows from 1, with their signs, in order."""
+    columns = (found.a + 1, -(found.b + 1) * found.sign_b, -(found.c + 1) * found.sign_c)
+    rows = zip(*(one.tolist() for one in columns), strict=True)
+    if angular:
+        return {(a, *sorted(pair)) for a, *pair in rows}
+    return {min(tuple(sorted(row)), tuple(sorted(-one for one in row))) for row in rows}
 
 
 def search(

@@ -139,12 +139,13 @@ def _lines(report: Report) -> Iterator[str]:
         null = f"{level.counts.mean():,.1f} (95 % {np.percentile(level.counts, 2.5):,.0f} to "
         null += f"{np.percentile(level.counts, 97.5):,.0f})"
         more = "more than" if level.p_count <= LEVEL else "no more than"
+        more = f"{more} chance alone would give" if 1 / (1 + many) <= LEVEL else "too few draws to tell from chance"
         yield (
-            f"{len(found):,} equations, {more} chance alone would give: {null} as good as the last of them "
+            f"{len(found):,} equations, {more}: {null} as good as the last of them "
             f"(p {level.p_count:.3g}). {sure:,} have q ≤ {LEVEL}."
         )
         yield f"Chance: {NULLS[about['null']]}, {many} draws; q over all {level.looked_at:,} equations looked at."
-        if (least := len(report.asked.targets) / many) > LEVEL:
+        if (least := min(1.0, len(report.asked.targets) / many)) > LEVEL:
             yield (
                 f"With {len(report.asked.targets):,} targets and {many} draws a single equation cannot have a q below "
                 f"{least:.2g}: fewer targets or more draws (--permutations) tell more."
@@ -175,6 +176,8 @@ def _at_random(report: Report) -> str:
     triples, place = np.unique(np.stack([every.a, every.b, every.c]), axis=1, return_inverse=True)
     best = np.full(triples.shape[1], np.inf)
     np.minimum.at(best, place, every.by(asked.measure))
+    if not len(best):
+        return "No three molecules, of some thousands drawn at random, may stand in an equation: the labels leave none."
     unit = "°" if asked.angular else ""
     return (
         f"Of {len(best):,} triples drawn at random, with their best signs, half come within "
