@@ -155,13 +155,15 @@ def test_what_cannot_be_asked():
 
 
 @pytest.mark.parametrize("null", NULLS)
-@pytest.mark.parametrize("measure", ["relative", "angle"])
-def test_without_structure_p_values_are_uniform(null, measure):
+@pytest.mark.parametrize(("measure", "many", "width"), [("relative", 24, 5), ("angle", 24, 5), ("angle", 40, 30)])
+def test_without_structure_p_values_are_uniform(null, measure, many, width):
+    """Also where molecules are hardly more than dimensions."""
     chances = []
     for seed in range(30):
-        vectors = np.random.default_rng(seed).normal(size=(24, 5)) * [3, 2, 1, 1, 0.5]
+        vectors = np.random.default_rng(seed).normal(size=(many, width)) * np.linspace(3, 0.5, width)
         asked = question(vectors, [0], measure=measure, best=3)
-        said = chance(asked, find(asked), null_model(null, vectors, ["a"] * 24), 29, seed=seed)
+        types = ["a", "b"] * (many // 2) if many > 30 else ["a"] * many
+        said = chance(asked, find(asked), null_model(null, vectors, types), 29, seed=seed)
         chances.append(said.p_best[0])
     assert kstest(chances, "uniform").pvalue > 0.01
 
@@ -199,8 +201,8 @@ def test_a_null_keeps_mean_and_covariance(null):
     generator = np.random.default_rng(0)
     vectors = generator.normal(size=(4000, 3)) @ generator.normal(size=(3, 3)) + [5, 0, 0]
     drawn = null_model(null, vectors, ["a"] * 4000)(np.random.default_rng(1))
-    np.testing.assert_allclose(drawn.mean(axis=0), vectors.mean(axis=0), atol=0.15)
-    np.testing.assert_allclose(np.cov(drawn.T), np.cov(vectors.T), atol=0.4)
+    np.testing.assert_allclose(drawn.mean(axis=0), vectors.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(vectors.T), atol=1e-9)
     assert not np.allclose(drawn, vectors)
 
 
@@ -225,7 +227,7 @@ def test_enrichment_sees_what_was_planted():
     half = said.enrichment["half"]
     assert half.same >= 4
     assert half.odds_ratio > 1
-    assert half.p < 0.05
+    assert half.p < 0.1
 
 
 def test_benjamini_hochberg_of_all_equals_scipys():

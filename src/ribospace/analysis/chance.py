@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.analysis.equations import Floats, Question, Relations, Rows, drawn, looked_at
+from ribospace.analysis.equations import Floats, Question, Relations, Rows, looked_at
 from ribospace.analysis.relations import search
 from ribospace.errors import UserError, nearest
 from ribospace.progress import Progress, silent
@@ -100,10 +100,10 @@ def null_model(null: str, vectors: Floats, types: Sequence[str | None], normalis
     Parameters
     ----------
     null
-        rotate: every molecule keeps its type's mean and its distance from it, as measured in the type's own principal
-        axes (Mahalanobis), and is turned about it at random; so types keep their means and, on average, covariances.
+        rotate: the molecules of each type are rotated at random about its mean, as a sample: every type keeps its mean
+        and its covariance exactly, and what each molecule is beyond these is gone (Langsrud 2005).
         shuffle: the vectors are dealt out anew, so that any molecule may stand in the place of any other.
-        gauss: molecules of a multivariate normal distribution with the mean and covariance of all.
+        gauss: as rotate, but all molecules together: normal ones with the mean and covariance of all.
     vectors
         (n, width).
     types
@@ -131,31 +131,29 @@ def null_model(null: str, vectors: Floats, types: Sequence[str | None], normalis
     def model(generator: np.random.Generator) -> Floats:
         made = np.empty_like(vectors)
         for rows, one in zip(groups, axes, strict=True):
-            made[rows] = one.turned(generator) if null == "rotate" else one.normal(generator)
+            made[rows] = one.turned(generator)
         return made / np.linalg.norm(made, axis=1, keepdims=True) if normalised else made
 
     return model
 
 
 class _Axes:
-    """Principal axes of points, and these points in units of their standard deviations."""
+    """Points, and random rotations of their sample about its mean, which keep mean and covariance exactly.
+
+    With X - mean = U S V, U is drawn anew among all orthonormal columns that are at right angles to a constant. For
+    normal points this is their distribution, given mean and covariance (Langsrud 2005, Statistics and Computing 15).
+    """
 
     def __init__(self, points: Floats) -> None:
-        self.mean = points.mean(axis=0)
-        whitened, spread, axes = np.linalg.svd(points - self.mean, full_matrices=False)
-        there = spread > 1e-10 * max(spread[0], np.abs(self.mean).max())
-        self.whitened = whitened[:, there] * np.sqrt(len(points))
-        self.axes = spread[there, None] / np.sqrt(len(points)) * axes[there]
+        self.many, self.mean = len(points), points.mean(axis=0)
+        _, spread, axes = np.linalg.svd(points - self.mean, full_matrices=False)
+        there = (spread > 1e-10 * max(spread[0], np.abs(self.mean).max())) & (np.arange(len(spread)) < self.many - 1)
+        self.axes = spread[there, None] * axes[there]
 
     def turned(self, generator: np.random.Generator) -> Floats:
-        direction = generator.normal(size=self.whitened.shape)
-        direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-300)
-        far = np.linalg.norm(self.whitened, axis=1, keepdims=True)
-        result: Floats = self.mean + far * direction @ self.axes
-        return result
-
-    def normal(self, generator: np.random.Generator) -> Floats:
-        result: Floats = self.mean + generator.normal(size=self.whitened.shape) @ self.axes
+        drawn = generator.normal(size=(self.many, len(self.axes)))
+        columns, upper = np.linalg.qr(drawn - drawn.mean(axis=0))
+        result: Floats = self.mean + columns * np.sign(np.diag(upper)) @ self.axes
         return result
 
 
@@ -259,8 +257,7 @@ class _Tally:
     def result(self) -> Chance:
         counted = np.zeros(len(self.found), dtype=np.int64)
         p, p_best = np.ones(len(self.found)), np.ones(len(self.found))
-        passed = _passed(self.asked)
-        looked = looked_at(self.asked) * passed
+        looked = looked_at(self.asked) * _passed(self.asked)
         for target, many in zip(self.asked.targets.tolist(), looked.tolist(), strict=True):
             part = self.part[target]
             rows = self.order[part]
@@ -317,12 +314,18 @@ def _at_least(null: npt.NDArray[np.generic], value: float) -> float:
     return float((1 + (null >= value).sum()) / (1 + len(null)))  # type: ignore[operator]
 
 
-def _passed(asked: Question) -> float:
-    """What share of equations `keep` lets pass, by drawing."""
+def _passed(asked: Question) -> Floats:
+    """(targets,) what share of a target's equations `keep` lets pass, by drawing."""
     if asked.keep is None:
-        return 1.0
-    a, b, c = drawn(asked, 20_000)
-    return float((1 + asked.keep(a, b, c).sum()) / (1 + len(a)))
+        return np.ones(len(asked.targets))
+    a = np.repeat(asked.targets, max(200, 20_000 // len(asked.targets)))
+    generator = np.random.default_rng(0)
+    b, c = (generator.choice(rows, len(a)) for rows in (asked.left, asked.right))
+    real = (a != b) & (a != c) & (b != c)
+    a, b, c = a[real], b[real], c[real]
+    place = np.searchsorted(asked.targets, a)
+    passed = np.bincount(place, asked.keep(a, b, c), len(asked.targets))
+    return (1 + passed) / (1 + np.bincount(place, minlength=len(asked.targets)))
 
 
 def benjamini_hochberg(p: Floats, total: int) -> Floats:

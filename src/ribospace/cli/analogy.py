@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from dataclasses import asdict
@@ -145,7 +146,9 @@ def _answered(
 def _group(molecules: pa.Table, name: str, ids: list[str]) -> list[int]:
     column, equals, value = name.partition("=")
     if not equals:
-        raise UserError(f"{name!r} is no molecule with a vector. {nearest(name, ids)}")
+        close = difflib.get_close_matches(name, ids[:20_000], 3)
+        hint = f"Did you mean {' or '.join(close)}?" if close else "Check the id, or write COLUMN=VALUE."
+        raise UserError(f"{name!r} is no molecule with a vector. {hint}")
     values = [str(one) for one in molecules[column].to_pylist()]
     rows = [row for row, one in enumerate(values) if one == value]
     if not rows:
