@@ -148,6 +148,8 @@ def test_what_cannot_be_asked():
         question([[1.0, 2.0], [1.0]], best=1)
     with pytest.raises(UserError, match="zero, or holds NaN"):
         question(np.vstack([vectors, np.zeros(4)]), best=1)
+    with pytest.raises(UserError, match="long, which single precision"):
+        question(1e25 * vectors, best=1)
     assert usable(np.vstack([vectors, np.full(4, np.nan)])).tolist() == [True] * 6 + [False]
 
 
@@ -312,3 +314,12 @@ def test_exact_equations_are_found_without_a_tolerance(width, measure, within):
     true = {one for one, value in brute_force(asked).items() if value <= within}
     assert as_dict(asked, find(asked)).keys() == true
     assert true or measure == "angle"
+
+
+def test_a_label_that_few_share_is_streamed(monkeypatch):
+    monkeypatch.setattr(relations, "PAIRS", 500)
+    vectors = np.random.default_rng(0).normal(size=(80, 2))
+    keep = keeping(same={"kind": [row % 8 for row in range(80)]})
+    asked = question(vectors, [0, 1], measure="residual", best=30, keep=keep)
+    true = sorted(brute_force(asked).values())[:30]
+    np.testing.assert_allclose(find(asked).residual, true, atol=1e-12)

@@ -191,12 +191,18 @@ def question(
         raise UserError("Vectors of several widths cannot be added. Take those of one embedding.")
     if not usable(values).all():
         raise UserError("A vector is zero, or holds NaN or infinity. Leave it out: `usable` says which can be added.")
+    if normalise:
+        values = values / np.linalg.norm(values, axis=1, keepdims=True)
+    lengths = np.linalg.norm(values, axis=1)
+    if not 1e-12 < lengths.min() <= lengths.max() < 1e12:
+        raise UserError(
+            f"Vectors are {lengths.min():.1e} to {lengths.max():.1e} long, which single precision cannot add. "
+            "Bring them to lengths between 1e-12 and 1e12, or normalise."
+        )
     if best is None and not np.isfinite(within):
         raise UserError("All equations there are would be given. Name a tolerance, a greatest angle, or how many.")
     if not within >= 0 or (best is not None and best < 1):
         raise UserError(f"A tolerance of {within} with the best {best} finds nothing. Take 0 or more, and 1 or more.")
-    if normalise:
-        values = values / np.linalg.norm(values, axis=1, keepdims=True)
     everything = np.arange(len(values))
     a, b = (everything if rows is None else np.unique(np.asarray(rows, dtype=np.int64)) for rows in (targets, left))
     c = b if right is None else np.unique(np.asarray(right, dtype=np.int64))

@@ -17,6 +17,7 @@ from ribospace.progress import Progress, silent
 
 #: Most equations that a search gives.
 MOST = 10_000_000
+PAIRS = 2_000_000  # that trees give at once
 
 
 def find(asked: Question, progress: Progress = silent, share: float = 1.0) -> Relations:
@@ -144,16 +145,20 @@ def search(
     for number, target in enumerate(asked.targets.tolist()):
         progress(number, len(asked.targets))
         if trees is not None:
-            yield _by_trees(asked, trees, target, reach)
-            continue
+            found = _by_trees(asked, trees, target, reach)
+            if found is not None:
+                yield found
+                continue
         point = asked.vectors[target]
         for b, c in join_blocks(point, asked.vectors, asked.left, asked.right, asked.angular, reach, share):
             if len(b):
                 yield judged(asked, np.full(len(b), target), b, c, _limit(reach, asked.measure))
 
 
-def _by_trees(asked: Question, trees: Trees, target: int, reach: Reach) -> Relations:
+def _by_trees(asked: Question, trees: Trees, target: int, reach: Reach) -> Relations | None:
     """Of one target all within reach, or where the best are wanted, at least as many as that and all better ones.
+
+    None where these are so many pairs, of which most may not be joined, that they are better streamed.
 
     An equation farther than a radius has a relative residual above the radius over the greatest scale.
     """
@@ -167,6 +172,8 @@ def _by_trees(asked: Question, trees: Trees, target: int, reach: Reach) -> Relat
             radius *= 2
             continue
         radius = min(radius, most)
+        if asked.keep is not None and near.count(radius) > PAIRS:
+            return None
         b, c = near.join(radius)
         found = judged(asked, np.full(len(b), target), b, c, limit)
         if radius >= most or (found.by(asked.measure) <= radius / scale).sum() >= (asked.best or 0):
