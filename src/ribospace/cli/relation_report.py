@@ -154,11 +154,12 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{len(found):,} equations; no chance level was asked for, so nothing can be concluded from them."
     limit = f"at most {about['within']:g}" if about["within"] is not None else f"the best {about['best']:,}"
     yield f"{about['space']}: {question_size(report.asked)}; {MEASURES[about['measure']]}, {limit}."
-    if about["recall"] < 1:
+    if about["approximate"]:
         yield f"An approximate search: it found {about['recall']:.1%} of the equations of a twentieth of the molecules."
     yield _at_random(report)
     if about["max_identity"] < 1:
         yield f"Equations of molecules more than {about['max_identity']:.0%} alike are trivial, and were dropped."
+    yield "Of equal sequences the first is taken."
     if about["left_out"]:
         yield "Left out: " + ", ".join(f"{many:,} molecules {why}" for why, many in about["left_out"].items()) + "."
     if report.asked.vectors.shape[1] == 2:

@@ -147,7 +147,7 @@ def relations(
         said = {
             "collection": str(collection), "space": molecules.space, "form": form, "measure": measure,
             "within": within, "best": best, "terms": terms, "centre": centre, "normalise": normalise,
-            "recall": recall, "null": null, "types": types, "permutations": permutations,
+            "approximate": approximate, "recall": recall, "null": null, "types": types, "permutations": permutations,
             "targets": targets, "most_targets": most_targets, "base": base, "second": second, "same": same,
             "different": different, "max_identity": max_identity, "seed": seed, "molecules": len(molecules.table),
             "target_molecules": len(asked.targets), "left_out": molecules.left_out,
@@ -165,7 +165,7 @@ def load(
     from ribospace.analysis.equations import usable
 
     info = find_column(store, model, pool)
-    wanted = [types, *[name for text in labels for name in text.split(",")]]
+    wanted = [types, *[name for text in labels for name in names_in(text)]]
     for name in wanted:
         if name not in store.plain_columns:
             raise UserError(f"{store.uri} has no column {name!r}. {nearest(name, store.plain_columns)}")
@@ -217,10 +217,13 @@ def _limit(
 def _keep(molecules: Molecules, same: str, different: str, max_identity: float) -> Keep | None:
     from ribospace.analysis.limits import keeping
 
-    columns = [
-        {name: molecules.table[name].to_pylist() for name in text.split(",") if name} for text in (same, different)
-    ]
+    columns = [{name: molecules.table[name].to_pylist() for name in names_in(text)} for text in (same, different)]
     return keeping(molecules.table["sequence"].to_pylist(), max_identity, *columns)
+
+
+def names_in(text: str) -> list[str]:
+    """Names of a list such as "a, b"."""
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _labels(table: pa.Table) -> list[str]:

@@ -190,7 +190,9 @@ def counts_figure(
     panel.set_yscale("symlog", linthresh=1)
     panel.set_ylim(0)
     some = np.flatnonzero(observed + (curve.max(axis=0) if len(curve) else 0))
-    panel.set_xlim(max(0, 2 * steps[some[0]] - steps[min(some[0] + 8, len(steps) - 1)]), steps[-1])
+    first = 2 * steps[some[0]] - steps[min(some[0] + 8, len(steps) - 1)] if len(some) else 0.0
+    if max(0, first) < steps[-1]:
+        panel.set_xlim(min(max(0, first), 0.98 * steps[-1]), steps[-1])
     panel.set_xlabel(measure)
     panel.set_ylabel("equations at least as good")
     panel.grid(alpha=0.3)
