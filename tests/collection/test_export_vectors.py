@@ -1,7 +1,5 @@
 """One embedding for other programs."""
 
-import builtins
-
 import numpy as np
 import pytest
 
@@ -30,7 +28,8 @@ def test_npy_and_its_ids(embedded, tmp_path):
 
 
 def test_faiss_finds_by_cosine(embedded, tmp_path):
-    faiss = pytest.importorskip("faiss", reason="needs faiss: pip install 'ribospace[faiss]'")
+    import faiss
+
     export_vectors(embedded, tmp_path / "v.faiss")
     ids, vectors = embedded.embedding("kmer2")
     assert (tmp_path / "v.ids.txt").read_text().splitlines() == ids
@@ -58,7 +57,7 @@ def test_the_projectors_folder(embedded, tmp_path):
     assert export_vectors(embedded, tmp_path / "p")[0] == 51
 
 
-def test_what_cannot_be_written(embedded, tmp_path, monkeypatch):
+def test_what_cannot_be_written(embedded, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
     with pytest.raises(UserError, match="would be lost"):
@@ -70,17 +69,7 @@ def test_what_cannot_be_written(embedded, tmp_path, monkeypatch):
     embed_collection(embedded, find_encoder("kmer1"))
     with pytest.raises(UserError, match=r"Say which embedding.*kmer2, kmer1"):
         export_vectors(embedded, tmp_path / "v.npy")
-    there = builtins.__import__
-    monkeypatch.setattr(builtins, "__import__", lambda name, *rest, **words: _without_faiss(there, name, rest, words))
-    with pytest.raises(UserError, match=r"pip install 'ribospace\[faiss\]'"):
-        export_vectors(embedded, tmp_path / "v.faiss", "kmer1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["collection", "mine"]
-
-
-def _without_faiss(there, name, rest, words):
-    if name == "faiss":
-        raise ImportError(name)
-    return there(name, *rest, **words)
 
 
 def test_the_command(embedded, run, refused, tmp_path):

@@ -115,3 +115,38 @@ class Projection:
             negative_gradient_method="fft" if self.dims == 2 and len(vectors) > 5000 else "bh",
         ).fit(vectors)
         return self._fitted
+
+
+def umap_of(
+    vectors: Vectors, rows: npt.NDArray[np.int32], distances: Vectors, seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """Lay out a 2-D UMAP on neighbours that are known.
+
+    Parameters
+    ----------
+    vectors
+        (n, width).
+    rows, distances
+        (n, k) of each one's nearest others; 15 are taken.
+    seed
+        One seed, one map.
+
+    Returns
+    -------
+    (n, 2) float32
+    """
+    from umap import UMAP
+
+    many = min(14, rows.shape[1])
+    own = np.arange(len(rows))[:, None]
+    near = np.hstack([own, rows[:, :many]]), np.hstack([np.zeros_like(own, dtype=np.float32), distances[:, :many]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = UMAP(
+            n_neighbors=many + 1,
+            random_state=seed,
+            n_jobs=1,
+            init="spectral" if len(vectors) > 50 else "random",
+            precomputed_knn=(*near, None),
+        ).fit(vectors)
+    return np.asarray(fitted.embedding_, dtype=np.float32)

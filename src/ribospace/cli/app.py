@@ -23,6 +23,7 @@ from ribospace.cli import (
     latent,
     learn,
     relations,
+    trajectory,
     triples,
     upkeep,
 )
@@ -76,6 +77,7 @@ app.command("compare-projections", short_help="Compare reductions")(compare.comp
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
 app.command(short_help="Say where given equations stand")(triples.triples)
 app.command(short_help="Add molecules like words: A - B + C")(analogy.analogy)
+app.command(short_help="Follow molecules from a root")(trajectory.trajectory)
 app.command(short_help="Say what a cluster is made of")(composition.composition)
 app.command(short_help="Fold molecules")(fold.fold)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 
 from ribospace.collection.store import Collection, vectors_of
 from ribospace.files import require_ending, written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENDINGS = (".fasta", ".fa", ".fna", ".parquet", ".h5ad")
 
@@ -87,15 +91,20 @@ def write_h5ad(
     """Write records and their embeddings as AnnData; `about` goes to uns["ribospace"]. Gives the number of records."""
     import anndata
 
+    obsm = {name.replace("/", "_"): matrix for name, matrix in obsm.items()}
+    data = anndata.AnnData(obs=frame_of(records), obsm=obsm, uns={"ribospace": about})
+    data.write_h5ad(path, convert_strings_to_categoricals=False)  # that would pad sequences to the longest
+    return records.num_rows
+
+
+def frame_of(records: pa.Table) -> pd.DataFrame:
+    """Records as AnnData's obs: indexed by id, texts that repeat as categories."""
     frame = records.drop_columns(["id"]).to_pandas()
     frame.index = records["id"].to_pandas().astype(str)
     frame.index.name = None
     frame.columns = [name.replace("/", "_") for name in frame.columns]
-    obsm = {name.replace("/", "_"): matrix for name, matrix in obsm.items()}
     for name in frame.select_dtypes(exclude=["number", "bool"]).columns:
         texts = frame[name].fillna("").astype(str)
         repeated = name != "sequence" and texts.nunique() < len(texts)
         frame[name] = texts.astype("category") if repeated else texts
-    data = anndata.AnnData(obs=frame, obsm=obsm, uns={"ribospace": about})
-    data.write_h5ad(path, convert_strings_to_categoricals=False)  # that would pad sequences to the longest
-    return records.num_rows
+    return frame

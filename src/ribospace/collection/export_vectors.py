@@ -68,7 +68,7 @@ def export_vectors(
     Raises
     ------
     UserError
-        If there is no such embedding or no molecule with one, the place cannot be written, or faiss is not installed.
+        If there is no such embedding or no molecule with one, or the place cannot be written.
     """
     path, info = Path(path), _chosen(collection, column)
     there = f"`{info.column}` IS NOT NULL"
@@ -128,12 +128,8 @@ def _write_npy(batches: Iterator[npt.NDArray[np.float32]], rows: int, width: int
 
 
 def _write_faiss(batches: Iterator[npt.NDArray[np.float32]], rows: int, width: int, path: Path) -> None:
-    try:
-        import faiss
-    except ImportError as error:
-        raise UserError(
-            "A .faiss index needs faiss, which is not installed: pip install 'ribospace[faiss]'."
-        ) from error
+    import faiss
+
     index = faiss.IndexFlatIP(width)
     for vectors in batches:
         sizes = np.linalg.norm(vectors, axis=1, keepdims=True)

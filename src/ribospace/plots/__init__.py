@@ -7,6 +7,7 @@ from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_fi
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
 from ribospace.plots.relation_page import MOST_DRAWN, Card, Structure, relation_page, structure_svg
 from ribospace.plots.relations import Drawn, apart, arrows_figure, counts_figure
+from ribospace.plots.trajectories import cluster_graph_figure, stream_figure
 
 __all__ = [
     "COLOURS",
@@ -20,6 +21,7 @@ __all__ = [
     "apart",
     "arrows_figure",
     "calibration_figure",
+    "cluster_graph_figure",
     "comparison_figure",
     "composition_figure",
     "confusion_figure",
@@ -31,5 +33,6 @@ __all__ = [
     "relation_page",
     "report_page",
     "small_maps_figure",
+    "stream_figure",
     "structure_svg",
 ]
