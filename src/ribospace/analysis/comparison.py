@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import spearmanr
 
 from ribospace.analysis.evaluation import near_copies, neighbour_accuracy, probe, silhouette
+from ribospace.analysis.leiden import leiden as communities
 from ribospace.errors import UserError
 
 IDENTITY = 0.8  # from which on two molecules are near copies
@@ -264,14 +265,12 @@ def leiden(similarity: npt.NDArray[np.float32], seed: int = 0, neighbours: int =
     ndarray
         (n,) int64, the cluster of each.
     """
-    from sknetwork.clustering import Leiden
-
     n = len(similarity)
     near = similarity.copy()
     np.fill_diagonal(near, -np.inf)
     links = np.argpartition(-near, min(neighbours, n - 2), axis=1)[:, :neighbours]
     graph = csr_matrix((np.ones(links.size), (np.repeat(np.arange(n), links.shape[1]), links.ravel())), shape=(n, n))
-    return np.asarray(Leiden(random_state=seed).fit_predict(graph.maximum(graph.T)), dtype=np.int64)
+    return communities(graph.maximum(graph.T), seed)
 
 
 def _correlation(similarity: npt.NDArray[np.float32], known: tuple[Rows, npt.NDArray[np.float64]]) -> float:

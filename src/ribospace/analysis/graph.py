@@ -13,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from ribospace.analysis.leiden import leiden
 from ribospace.analysis.neighbours import Neighbours
 
 Floats = npt.NDArray[np.float64]
@@ -162,13 +163,13 @@ def cluster(graph: sp.csr_matrix, seed: int = 0, resolution: float = 1.0, smalle
     -------
     (n,) int64
     """
-    labels = _leiden(graph, seed, resolution)
+    labels = leiden(graph, seed, resolution)
     for _ in range(_DEEPEST):
         large = np.flatnonzero(np.bincount(labels) > max(_LARGEST_SHARE * len(labels), 2 * smallest))
         before = labels.max()
         for one in large:
             inside = np.flatnonzero(labels == one)
-            parts = _leiden(graph[inside][:, inside], seed, resolution)
+            parts = leiden(graph[inside][:, inside], seed, resolution)
             labels[inside] = np.where(parts == 0, one, labels.max() + parts)
         if labels.max() == before:
             break
@@ -177,15 +178,6 @@ def cluster(graph: sp.csr_matrix, seed: int = 0, resolution: float = 1.0, smalle
     names = np.empty(len(sizes), dtype=np.int64)
     names[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
     return names[labels]
-
-
-def _leiden(graph: sp.csr_matrix, seed: int, resolution: float) -> Ints:
-    from sknetwork.clustering import Leiden
-
-    if not graph.nnz:
-        return np.arange(graph.shape[0], dtype=np.int64)
-    found = Leiden(resolution=resolution, random_state=seed).fit_predict(graph.astype(np.float64))
-    return np.unique(found, return_inverse=True)[1].astype(np.int64)
 
 
 def _merged(graph: sp.csr_matrix, labels: Ints, smallest: int) -> Ints:

@@ -9,6 +9,7 @@ import typer
 import ribospace
 from ribospace.cli import (
     analogy,
+    basis,
     bulk,
     compare,
     composition,
@@ -77,6 +78,7 @@ app.command("compare-projections", short_help="Compare reductions")(compare.comp
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
 app.command(short_help="Say where given equations stand")(triples.triples)
 app.command(short_help="Add molecules like words: A - B + C")(analogy.analogy)
+app.command(short_help="See molecules from a basis of others")(basis.basis)
 app.command(short_help="Follow molecules from a root")(trajectory.trajectory)
 app.command(short_help="Say what a cluster is made of")(composition.composition)
 app.command(short_help="Fold molecules")(fold.fold)

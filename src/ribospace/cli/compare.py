@@ -276,7 +276,7 @@ def _about(
         "left_out": left,
         "edit_distances": len(truth.edits[1]),
         "structure_distances": len(truth.structures[1]) if truth.structures else 0,
-        "versions": versions("torch", "scikit-learn", "scikit-network"),
+        "versions": versions("torch", "scikit-learn"),
     }
 
 

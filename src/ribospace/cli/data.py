@@ -18,7 +18,7 @@ from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file, identity_of, require_ending
 from ribospace.progress import Progress
 
-BUILT_IN = ("sample", "ribosome")
+BUILT_IN = ("sample", "ribosome", "ribosome-regions")
 
 To = Annotated[str, typer.Option("--to", help="The collection (a folder or URI); made where there is none.")]
 Duplicates = Annotated[
@@ -31,8 +31,8 @@ def import_(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="FASTA (also .gz, or - for standard input), .tsv or .parquet; or `sample` or `ribosome`, which ship "
-            "with Ribospace.",
+            help="FASTA (also .gz, or - for standard input), .tsv or .parquet; or `sample`, `ribosome` or "
+            "`ribosome-regions`, which ship with Ribospace.",
         ),
     ],
     to: To,
@@ -171,10 +171,11 @@ def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Ite
 def _read(name: str, strip_gaps: bool, header: str) -> Iterator[pa.RecordBatch]:
     if not _is_built_in(name):
         return read_file(name, strip_gaps=strip_gaps, header=header)
-    from ribospace.sources.ribosome import read_ribosome
+    from ribospace.sources.ribosome import read_regions, read_ribosome
     from ribospace.sources.sample import read_sample
 
-    return read_sample() if name == "sample" else read_ribosome()
+    readers = {"sample": read_sample, "ribosome": read_ribosome, "ribosome-regions": read_regions}
+    return readers[name]()
 
 
 def _is_built_in(name: str) -> bool:

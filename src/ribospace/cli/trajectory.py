@@ -86,7 +86,7 @@ def trajectory(
         "neighbours_recall": found.recall, "runs": runs, "seed": seed, "label": label, "asked_root": root,
         "root": records["id"][one.root].as_py(), "root_said": begins, "molecules": len(records),
         "different_vectors": len(first), "left_out": left_out, "columns": [f"{name}_cluster", f"{name}_pseudotime"],
-        "versions": versions("numpy", "scipy", "scikit-network", "faiss-cpu", "umap-learn", "scanpy", "igraph"),
+        "versions": versions("numpy", "scipy", "faiss-cpu", "umap-learn", "scanpy", "igraph"),
         "command": " ".join(sys.argv[1:]),
     }  # fmt: skip
     with progress_bar("Drawing a map"):

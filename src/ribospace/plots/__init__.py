@@ -1,5 +1,6 @@
 """Every figure: arrays and tables in, a matplotlib or plotly figure out."""
 
+from ribospace.plots.bases import basis_figure, basis_page
 from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
 from ribospace.plots.composing import composition_figure
@@ -20,6 +21,8 @@ __all__ = [
     "Structure",
     "apart",
     "arrows_figure",
+    "basis_figure",
+    "basis_page",
     "calibration_figure",
     "cluster_graph_figure",
     "comparison_figure",
