@@ -13,7 +13,6 @@ import numpy.typing as npt
 from ribospace.plots.colours import COLOURS
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
@@ -84,11 +83,11 @@ def layout_figure(one: Structure, values: Values | None = None) -> Figure:
     extent = np.ptp(places, axis=0)
     steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
     step = float(np.median(steps)) if len(steps) else 15.0
-    inch = min(0.2 / step, 8.0 / (extent.max() + 6 * step))  # of paper to a unit of the layout
-    wide, high = (extent + 6 * step) * inch
-    figure, panel = _figure(max(wide + 1.1, 3.6), max(high + 0.5, 1.6), one)
+    inch = min(0.2 / step, 8.0 / (extent.max() + 4.6 * step))  # of paper to a unit of the layout
+    wide, high = (extent + 4.6 * step) * inch
+    figure, panel = _figure(max(wide + 1.1, 3.4), max(high + 0.4, 1.4), one)
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    half = (extent + 6 * step) / 2
+    half = (extent + 4.6 * step) / 2
     panel.set_xlim(middle[0] - half[0], middle[0] + half[0])
     panel.set_ylim(middle[1] - half[1], middle[1] + half[1])
     panel.set_aspect("equal")
@@ -103,21 +102,29 @@ def layout_figure(one: Structure, values: Values | None = None) -> Figure:
         said |= {row: str(row + 1) for row in range(9, len(places) - 1, 10)}
     taken = places
     for row, text in sorted(said.items(), key=lambda pair: "′" not in pair[1]):
-        at = _beside(taken, places[row], step)
+        end = "′" in text
+        size = max(8.0, 0.55 * points) if end else 0.4 * points
+        at = _beside(taken, places[row], max(step, size / 72 / inch), end)
         if at is not None:
-            size = max(8.0, 0.55 * points) if "′" in text else 0.4 * points
             panel.text(*at, text, fontsize=size, ha="center", va="center", color="0.25")
             taken = np.vstack([taken, at])
     return figure
 
 
-def _beside(taken: Floats, place: Floats, step: float) -> Floats | None:
-    """Where a label fits beside a base, the freest of sixteen places around it; None where it is nowhere."""
+def _beside(taken: Floats, place: Floats, room: float, certainly: bool) -> Floats | None:
+    """Where a label fits near a base, the freest of sixteen places around it; None where it is nowhere."""
     angles = np.arange(16) * np.pi / 8
-    around = place + 1.3 * step * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    free = np.linalg.norm(around[:, None] - taken, axis=2).min(axis=1)
-    best = int(np.argmax(free.round(6)))
-    return around[best] if free[best] > 0.95 * step or len(taken) < 3 else None
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    best, most = None, 0.0
+    for away in (1.3, 2.0, 3.0) if certainly else (1.3,):
+        around: Floats = place + away * room * ring
+        free = np.linalg.norm(around[:, None] - taken, axis=2).min(axis=1)
+        row = int(np.argmax(free.round(6)))
+        if free[row] > most:
+            best, most = around[row], float(free[row])
+        if most > 0.95 * room:
+            return best
+    return best if certainly else None
 
 
 def circle_figure(one: Structure, values: Values | None = None) -> Figure:
@@ -134,22 +141,25 @@ def circle_figure(one: Structure, values: Values | None = None) -> Figure:
     n = len(one.sequence)
     turn = 2 * np.pi * (np.arange(n) + 1) / (n + 1)
     places = np.stack([np.sin(turn), np.cos(turn)], axis=1)
-    side = float(np.clip(0.035 * n, 3.0, 7.0))
+    side = float(np.clip(0.05 * n, 3.0, 7.5))
     figure, panel = _figure(side + 1.0, side + 0.4, one)
-    panel.set_xlim(-1.2, 1.2)
-    panel.set_ylim(-1.2, 1.2)
+    panel.set_xlim(-1.25, 1.25)
+    panel.set_ylim(-1.25, 1.25)
     panel.set_aspect("equal")
     panel.axis("off")
-    points = min(14.0, 72 * side / 2.4 * 2 * np.pi / (n + 1))
+    points = min(14.0, 72 * side / 2.5 * 2 * np.pi / (n + 1))
     chords = [Path([places[i], 0.25 * (places[i] + places[j]), places[j]], [1, 3, 3]) for i, j in one.pairs]
     width = float(np.clip(0.12 * points, 0.3, 1.4))
     panel.add_collection(PathCollection(chords, facecolors="none", edgecolors=PAIR, lw=width, zorder=1))
     _bases(figure, panel, one, places, 0.85 * points, values)
+    beyond = 1 + (0.5 * points + 8) * 2.5 / (72 * side)
     for row, text in _numbers(n, 12).items():
-        panel.text(*(1.12 * places[row]), text, fontsize=7, ha="center", va="center", color="0.35")
-    ends = ((-0.08, "3′"), (0.08, "5′")) if n > 1 else ((0.0, "5′ 3′"),)
+        if n - row < 0.03 * n + 2:  # 3′ is said there
+            continue
+        panel.text(*(beyond * places[row]), text, fontsize=7, ha="center", va="center", color="0.35")
+    ends = ((-0.1, "3′"), (0.1, "5′")) if n > 1 else ((0.0, "5′ 3′"),)
     for x, text in ends:
-        panel.text(x, 1.12, text, fontsize=9, ha="center", va="center", color="0.25")
+        panel.text(x, beyond if n > 1 else -beyond, text, fontsize=9, ha="center", va="center", color="0.25")
     return figure
 
 
@@ -192,10 +202,10 @@ def arc_figure(
     panel.set_xlabel("position (nt)", fontsize=8)
     panel.tick_params(labelsize=8)
     _whole_ticks(panel, n)
-    places = np.stack([np.arange(1, n + 1), np.zeros(n)], axis=1)
+    places = np.stack([np.arange(1.0, n + 1), np.zeros(n)], axis=1)
     _bases(figure, panel, one, places, 0.85 * points, values)
-    if probable is not None:
-        words = {"transform": panel.transAxes, "fontsize": 8, "va": "top"}
+    if below:
+        words: dict[str, Any] = {"transform": panel.transAxes, "fontsize": 8, "va": "top"}
         panel.text(0, 1, "minimum free energy", color=PAIR, **words)
         words["va"] = "bottom"
         panel.text(0, 0.02, "ensemble: the fainter, the less probable", color=COLOURS[5], **words)
@@ -256,14 +266,15 @@ def mountain_figure(name: str, mountains: Mapping[str, Floats], entropy: Floats 
     return figure
 
 
-def _figure(wide: float, high: float, one: Structure) -> tuple[Figure, Axes]:
+def _figure(wide: float, high: float, one: Structure) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(wide, high), dpi=150, layout="constrained")
     panel = figure.subplots()
     energy = f"{one.energy:.1f}".replace("-", "−")
-    letters = max(20, int(wide * 12) - 30)
-    panel.set_title(f"{_short(one.name, letters)}, {len(one.sequence):,} nt, {energy} kcal/mol", loc="left", fontsize=9)
+    letters = max(12, int(wide * 14) - 28)
+    title = f"{_short(one.name, letters)}, {len(one.sequence):,} nt, {energy} kcal/mol"
+    figure.suptitle(title, x=0.02, ha="left", fontsize=9)
     return figure, panel
 
 
@@ -279,19 +290,19 @@ def _numbers(n: int, most: int) -> dict[int, str]:
     return {row: str(row + 1) for row in range(step - 1, n, step)}
 
 
-def _whole_ticks(panel: Axes, n: int) -> None:
+def _whole_ticks(panel: Any, n: int) -> None:
     numbers = _numbers(n, 12)
     ticks = [1, *(row + 1 for row in numbers)]
     panel.set_xticks(ticks if n > 1 else [1], [f"{tick:,}" for tick in ticks])
 
 
-def _bases(figure: Figure, panel: Axes, one: Structure, places: Floats, size: float, values: Values | None) -> None:
+def _bases(figure: Figure, panel: Any, one: Structure, places: Floats, size: float, values: Values | None) -> None:
     """Circles of so many points with letters where they can be read, and what tells their colours."""
     from matplotlib.colors import to_rgba_array
     from matplotlib.lines import Line2D
 
     letter = 0.72 * size
-    edge = {"edgecolors": "0.45", "linewidths": 0.5} if letter >= _LEAST_LETTER else {"linewidths": 0}
+    edge: dict[str, Any] = {"edgecolors": "0.45", "linewidths": 0.5} if letter >= _LEAST_LETTER else {"linewidths": 0}
     common: dict[str, Any] = {"s": max(size, 1.2) ** 2, "zorder": 2, **edge}
     if values is not None:
         known = np.isfinite(values.of)
@@ -300,7 +311,7 @@ def _bases(figure: Figure, panel: Axes, one: Structure, places: Floats, size: fl
         )
         if low == high:
             low, high = low - 0.5, high + 0.5
-        panel.scatter(*places[~known].T, color=OTHER if edge["linewidths"] else UNKNOWN, **common)
+        panel.scatter(*places[~known].T, facecolors=OTHER if edge["linewidths"] else UNKNOWN, **common)
         drawn = panel.scatter(*places[known].T, c=values.of[known], cmap="viridis", vmin=low, vmax=high, **common)
         bar = figure.colorbar(drawn, ax=panel, shrink=0.7, aspect=18, pad=0.02)
         bar.set_label(_short(values.label), fontsize=8)
@@ -309,10 +320,10 @@ def _bases(figure: Figure, panel: Axes, one: Structure, places: Floats, size: fl
         shown[known] = drawn.to_rgba(values.of[known])
     elif any(one.marked):
         shown = to_rgba_array([SHARED if mark else OTHER for mark in one.marked])
-        panel.scatter(*places.T, color=shown, **common)
+        panel.scatter(*places.T, facecolors=shown, **common)
     else:
         shown = to_rgba_array([BASES.get(base, UNKNOWN) for base in one.sequence])
-        panel.scatter(*places.T, color=shown, **common)
+        panel.scatter(*places.T, facecolors=shown, **common)
         if letter < _LEAST_LETTER:
             named = {base: colour for base, colour in BASES.items() if base in one.sequence}
             handles = [Line2D([], [], marker="o", ls="", color=colour, label=base) for base, colour in named.items()]
