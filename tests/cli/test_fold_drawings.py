@@ -14,7 +14,7 @@ TRNA = "GCGGAUUUAGCUCAGUUGGGAGAGCGCCAGACUGAAGAUCUGGAGGUCCUGUGUUCGAUCCACAGAAUUCGC
 
 def test_every_drawing_is_a_valid_file(run, tmp_path):
     generator = np.random.default_rng(0)
-    long = "".join(generator.choice(list("ACGU"), 250))
+    long = "".join(generator.choice(list("ACGU"), 200))
     molecules = {"tRNA": TRNA, "one": "A", "n$N^": "N" * 30, "long": long}
     (tmp_path / "m.fasta").write_text("".join(f">{name}\n{one}\n" for name, one in molecules.items()))
     options = ["--drawing", "layout, circle,arc,mountain", "--format", "both", "--colour", "pairing"]

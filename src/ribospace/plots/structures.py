@@ -217,7 +217,7 @@ def _arc(left: float, right: float, lift: float, sign: float) -> Any:
     from matplotlib.path import Path
 
     middle, half = (left + right) / 2, (right - left) / 2
-    turn = np.linspace(np.pi, 0, 33)
+    turn = np.linspace(np.pi, 0, 65)
     return Path(np.stack([middle + half * np.cos(turn), lift + sign * half * np.sin(turn)], axis=1))
 
 
