@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-SUBJECTS = ("importing", "tokenizing", "embedding", "training", "synthesis", "searching", "bulk")
+SUBJECTS = ("importing", "tokenizing", "embedding", "training", "synthesis", "searching", "bulk", "folding")
 
 
 def main() -> None:

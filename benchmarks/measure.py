@@ -32,9 +32,9 @@ def measure(what: str, count: int, work: Callable[[], object], runs: int = 5, wa
     report(what, rates)
 
 
-def report(what: str, rates: list[float], note: str = "", peak_mb: float = 0.0) -> None:
+def report(what: str, rates: list[float], note: str = "", peak: float = 0.0) -> None:
     """Print rates a second as one JSON line, with the peak memory of the process that had them, by default this one."""
-    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak_mb or peak_mb(), "note": note}
+    line = {"what": what, "median": median(rates), "runs": rates, "peak_mb": peak or peak_mb(), "note": note}
     print(json.dumps(line), flush=True)
 
 

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from ribospace.analysis import folding
 from ribospace.analysis.structure import distance, fold, fold_many, pair_probabilities, tree_distance
 from ribospace.collection import Collection
 from ribospace.errors import UserError
@@ -34,8 +35,11 @@ def test_a_file(run, tmp_path):
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [row["id"] for row in rows] == ["a/1-3", "b", "c"]
     assert rows[1]["structure"] == "...."
-    assert sorted(one.name for one in (tmp_path / "d").iterdir()) == ["a_1-3.svg", "b.svg"]
-    assert "1 of more than 600 nt are not drawn" in answer.out
+    assert sorted(one.name for one in (tmp_path / "d").iterdir()) == [
+        "a_1-3.layout.svg",
+        "b.layout.svg",
+        "c.layout.svg",
+    ]
 
 
 def test_a_collection_keeps_its_structures(run, refused, tmp_path, collection):
@@ -51,14 +55,15 @@ def test_a_collection_keeps_its_structures(run, refused, tmp_path, collection):
             assert row["mfe"] is None
     assert run("fold", collection.path, "--json").json["folded"] == 25
     assert run("fold", collection.path, "--json").json["folded"] == 0
-    refused(["fold", collection.path, "--draw", tmp_path / "d"], "--draw")
+    refused(["fold", collection.path, "--out", tmp_path / "s.tsv"], "--out")
     other = Collection.create(tmp_path / "other")
     other.append([record_batch(["a"], ["ACGU"], {"mfe": ["x"]})])
     refused(["fold", other.path], "has a column 'mfe'")
 
 
 def test_processes_give_what_one_gives():
-    sequences = [TRNA[start:] + "GGGAAACCC" * 60 for start in range(40)]
+    sequences = [TRNA[start:] + "GGGAAACCC" * (start % 40) for start in range(0, 60, 4)] * 2
+    assert len(list(folding._pieces(sequences))) > 1
     one, two = (list(fold_many(sequences, processes=many)) for many in (1, 2))
     assert [(f.structure, f.energy) for f in one] == [(f.structure, f.energy) for f in two]
 

@@ -1,133 +1,39 @@
-"""Secondary structures by ViennaRNA, at 37 °C with its default parameters.
+"""What is read off secondary structures and their ensembles: layout, mountains, entropy, distances.
 
-The rule for letters: A, C, G and U are what they are; every other letter (N, X and the IUPAC codes) is N, which pairs
-with nothing, so that no pair is made up from what is not known.
+Folding itself is in `ribospace.analysis.folding`, whose names stand here, too.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.errors import UserError
-from ribospace.progress import Progress, silent
+from ribospace.analysis.folding import LONGEST, Folded, fold, fold_many, installed, pairs_of, vienna
 
-#: Longest molecule that is folded, nt: time goes with the cube of the length.
-LONGEST = 5000
-_WORK = 6_000_000  # nt² of the molecules that a process takes at a time
-
-
-@dataclass(frozen=True)
-class Folded:
-    """A molecule's structure of minimum free energy.
-
-    Attributes
-    ----------
-    sequence, structure
-        In U, and in dots and brackets.
-    energy
-        Minimum free energy, kcal/mol.
-    ensemble
-        Free energy of the ensemble of all structures, kcal/mol; NaN if it was not asked for.
-    centroid
-        The structure nearest to all of the ensemble, in dots and brackets; "" if it was not asked for.
-    diversity
-        Mean base-pair distance of two structures of the ensemble; NaN if it was not asked for.
-    """
-
-    sequence: str
-    structure: str
-    energy: float
-    ensemble: float = np.nan
-    centroid: str = ""
-    diversity: float = np.nan
-
-    def pairs(self) -> list[tuple[int, int]]:
-        """Places of the paired nucleotides, from 0, the left one first.
-
-        Examples
-        --------
-        >>> Folded("GAC", "(.)", 0.0).pairs()
-        [(0, 2)]
-        """
-        return pairs_of(self.structure)
+__all__ = [
+    "LONGEST",
+    "Folded",
+    "distance",
+    "expected_heights",
+    "fold",
+    "fold_many",
+    "heights",
+    "installed",
+    "layout",
+    "pair_probabilities",
+    "paired",
+    "pairs_of",
+    "positional_entropy",
+    "tree_distance",
+]
+Floats = npt.NDArray[np.float64]
+Probable = Sequence[tuple[int, int, float]]
 
 
-def pairs_of(structure: str) -> list[tuple[int, int]]:
-    """Places of the pairs of a structure in dots and brackets, from 0, the left one first."""
-    found, waiting = [], []
-    for place, sign in enumerate(structure):
-        if sign == "(":
-            waiting.append(place)
-        elif sign == ")":
-            found.append((waiting.pop(), place))
-    return sorted(found)
-
-
-def installed() -> bool:
-    """Whether ViennaRNA is there."""
-    try:
-        import RNA  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _vienna() -> Any:
-    try:
-        import RNA
-    except ImportError as error:
-        raise UserError(
-            "Folding needs ViennaRNA, which is not installed: pip install 'ribospace[structure]'."
-        ) from error
-    return RNA
-
-
-def _known(sequence: str) -> str:
-    if len(sequence) > LONGEST:
-        raise UserError(f"A molecule of {len(sequence):,} nt is too long to be folded: {LONGEST:,} nt at most.")
-    return "".join(letter if letter in "ACGU" else "N" for letter in sequence)
-
-
-def fold(sequence: str, ensemble: bool = False) -> Folded:
-    """Fold a molecule.
-
-    Parameters
-    ----------
-    sequence
-        In U.
-    ensemble
-        Ask for the ensemble, too: its energy, centroid and diversity; twice the time.
-
-    Raises
-    ------
-    UserError
-        For more than 5,000 nt, or without ViennaRNA.
-
-    Examples
-    --------
-    >>> found = fold("GGGGAAAACCCC")
-    >>> found.structure, round(found.energy, 1)
-    ('((((....))))', -5.4)
-    """
-    compound = _vienna().fold_compound(_known(sequence))
-    structure, energy = compound.mfe()
-    if not ensemble:
-        return Folded(sequence, structure, float(energy))
-    compound.exp_params_rescale(energy)
-    whole = float(compound.pf()[1])
-    return Folded(sequence, structure, float(energy), whole, compound.centroid()[0], float(compound.mean_bp_distance()))
-
-
-def pair_probabilities(sequence: str) -> npt.NDArray[np.float64]:
-    """(n, n) symmetric probability that two nucleotides pair, in the ensemble (McCaskill 1990).
+def pair_probabilities(sequence: str) -> Floats:
+    """(n, n) symmetric probability that two nucleotides pair, in the ensemble (McCaskill 1990); 0 below 1e-6.
 
     Examples
     --------
@@ -135,18 +41,78 @@ def pair_probabilities(sequence: str) -> npt.NDArray[np.float64]:
     >>> bool(found[0, 11] > 0.5), found.shape
     (True, (12, 12))
     """
-    compound = _vienna().fold_compound(_known(sequence))
-    compound.exp_params_rescale(compound.mfe()[1])
-    compound.pf()
-    upper = np.array(compound.bpp())[1:, 1:]
-    return np.asarray(upper + upper.T, dtype=np.float64)
+    whole = np.zeros((len(sequence), len(sequence)))
+    for left, right, probability in fold(sequence, pairs=True).probable:
+        whole[left, right] = whole[right, left] = probability
+    return whole
 
 
-def layout(structure: str) -> npt.NDArray[np.float64]:
+def _columns(probable: Probable) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    left, right, probability = np.array(probable, dtype=np.float64).reshape(-1, 3).T
+    return left.astype(np.int64), right.astype(np.int64), probability
+
+
+def paired(probable: Probable, length: int) -> Floats:
+    """(length,) probability that a nucleotide is paired, from (left, right, probability) of the ensemble's pairs.
+
+    Examples
+    --------
+    >>> paired([(0, 4, 0.5), (1, 4, 0.25)], 5).tolist()
+    [0.5, 0.25, 0.0, 0.0, 0.75]
+    """
+    left, right, probability = _columns(probable)
+    return np.asarray(np.bincount(np.r_[left, right], np.r_[probability, probability], length), dtype=np.float64)
+
+
+def expected_heights(probable: Probable, length: int) -> Floats:
+    """(length,) expected number of pairs around each place: the ensemble's mountain (Huynen et al. 1996).
+
+    The height at k is the sum of the probabilities of all pairs i < k < j; of one structure it is the plain mountain.
+
+    Examples
+    --------
+    >>> expected_heights([(0, 4, 0.5), (1, 3, 1.0)], 5).tolist()
+    [0.0, 0.5, 1.5, 0.5, 0.0]
+    """
+    left, right, probability = _columns(probable)
+    opened = np.cumsum(np.bincount(left, probability, length)[:length])
+    closed = np.cumsum(np.bincount(right, probability, length)[:length])
+    found: Floats = np.r_[0.0, opened[:-1]] - closed
+    return np.maximum(found, 0.0)
+
+
+def heights(structure: str) -> Floats:
+    """(n,) number of pairs around each place of a structure: its mountain (Hogeweg and Hesper 1984).
+
+    Examples
+    --------
+    >>> heights("((..))").tolist()
+    [0.0, 1.0, 2.0, 2.0, 1.0, 0.0]
+    """
+    return expected_heights([(left, right, 1.0) for left, right in pairs_of(structure)], len(structure))
+
+
+def positional_entropy(probable: Probable, length: int) -> Floats:
+    """(length,) Shannon entropy of whom a nucleotide pairs with, nobody being one answer, bits (Huynen et al. 1997).
+
+    Examples
+    --------
+    >>> positional_entropy([(0, 4, 0.5), (1, 3, 1.0)], 5).tolist()
+    [1.0, 0.0, 0.0, 0.0, 1.0]
+    """
+    left, right, probability = _columns(probable)
+    alone = np.clip(1 - paired(probable, length), 0, 1)
+    terms = -probability * np.log2(np.maximum(probability, 1e-300))
+    own = -alone * np.log2(np.maximum(alone, 1e-300))
+    found: Floats = np.bincount(np.r_[left, right], np.r_[terms, terms], length) + own
+    return np.maximum(found, 0.0)
+
+
+def layout(structure: str) -> Floats:
     """(n, 2) where nucleotides are drawn; neighbours are some fifteen units apart."""
-    if not structure:
-        return np.empty((0, 2))
-    drawn = _vienna().get_xy_coordinates(structure)
+    if len(structure) < 2:  # of one ViennaRNA says NaN, of none it never ends
+        return np.zeros((len(structure), 2))
+    drawn = vienna().get_xy_coordinates(structure)
     return np.array([(drawn.get(place).X, drawn.get(place).Y) for place in range(len(structure))])
 
 
@@ -171,67 +137,10 @@ def tree_distance(one: str, other: str) -> float:
     >>> tree_distance("((..))", "((..))")
     0.0
     """
-    rna = _vienna()
+    rna = vienna()
     trees = [rna.make_tree(rna.expand_Full(structure)) for structure in (one, other)]
     try:
         return float(rna.tree_edit_distance(*trees))
     finally:
         for tree in trees:
             rna.free_tree(tree)
-
-
-def fold_many(
-    sequences: Sequence[str], ensemble: bool = False, processes: int = 0, progress: Progress = silent
-) -> Iterator[Folded]:
-    """Fold molecules in their order, in several processes.
-
-    Parameters
-    ----------
-    sequences
-        (n,) in U.
-    ensemble
-        See `fold`.
-    processes
-        How many; 0: one for each core, where there is enough to do. Each takes a second to begin.
-    progress
-        Told how many molecules are done.
-
-    Yields
-    ------
-    Folded
-    """
-    for one in sequences:
-        _known(one)
-    _vienna()
-    many = processes or os.cpu_count() or 1
-    pieces = list(_pieces(sequences))
-    done = 0
-    if many == 1 or len(pieces) < 2:
-        for sequence in sequences:
-            yield fold(sequence, ensemble)
-            done += 1
-            progress(done, len(sequences))
-        return
-    with ProcessPoolExecutor(many, multiprocessing.get_context("spawn")) as pool:
-        for piece in pool.map(_fold_all, pieces, [ensemble] * len(pieces)):
-            yield from piece
-            done += len(piece)
-            progress(done, len(sequences))
-
-
-def _pieces(sequences: Sequence[str]) -> Iterator[list[str]]:
-    """Runs of molecules of about equal work."""
-    piece: list[str] = []
-    work = 0
-    for one in sequences:
-        piece.append(one)
-        work += len(one) ** 2
-        if work > _WORK:
-            yield piece
-            piece, work = [], 0
-    if piece:
-        yield piece
-
-
-def _fold_all(sequences: list[str], ensemble: bool) -> list[Folded]:
-    return [fold(one, ensemble) for one in sequences]

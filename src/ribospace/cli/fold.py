@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pyarrow as pa
 import typer
 
 from ribospace.cli.data import read_file
+from ribospace.cli.fold_drawings import MOST_OF_COLLECTION, Asked, asked_for, require_fitting
+from ribospace.cli.fold_drawings import draw as drawn
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, update_rows
@@ -28,7 +28,16 @@ def fold(
     what: Annotated[
         str, typer.Argument(metavar="SEQUENCE|FILE|COLLECTION", help="RNA; FASTA, .tsv or .parquet; or a collection.")
     ],
-    draw: Annotated[Path | None, typer.Option(help="A folder for drawings, an .svg each.")] = None,
+    draw: Annotated[Path | None, typer.Option(help="A folder for drawings; of a collection, of at most 50.")] = None,
+    drawing: Annotated[str, typer.Option(help="Some of layout,circle,arc,mountain.")] = "layout",
+    form: Annotated[str, typer.Option("--format", help="Of the drawings: svg, png or both.")] = "svg",
+    colour: Annotated[
+        str,
+        typer.Option(
+            help="Of the bases: plain (by nucleotide), pairing (the probability of being paired), or a .tsv with the "
+            "columns id, position (from 1) and value, such as conservation, attention or the part in a relation."
+        ),
+    ] = "plain",
     out: Annotated[Path | None, typer.Option("--out", help="A .tsv of the structures.")] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Its energy, centroid and diversity, too.")] = False,
     where: Annotated[str, typer.Option(help="Of a collection, an SQL condition: which molecules.")] = "",
@@ -39,17 +48,23 @@ def fold(
 
     Letters other than A C G U are N and pair with nothing. Of a collection the structures are kept as the columns
     structure and mfe (kcal/mol); what has them is not folded again, and after a kill the same command goes on.
+
+    Drawings are ID.layout.svg and so on: bases and pairs in the plane; on a circle with chords; on a line with arcs,
+    the ensemble's below; the mountain of MFE, centroid and ensemble, with the entropy of each place.
     """
     from ribospace.analysis.structure import LONGEST, fold_many
 
     if is_remote(what) or is_folder(what):
-        _fold_collection(what, where, processes, [name for name, one in _said(draw, out, ensemble) if one], as_json)
+        said = [name for name, one in (("--out", out is not None), ("--ensemble", ensemble)) if one]
+        _fold_collection(what, where, processes, said, asked_for(draw, drawing, form, colour), as_json)
         return
     if where:
         raise UserError("--where chooses molecules of a collection. Leave it out, or name a collection.")
+    asked = asked_for(draw, drawing, form, colour)
     ids, sequences = _molecules(what)
+    require_fitting(asked, ids, sequences)
     with progress_bar("Folding") as progress:
-        found = list(fold_many(sequences, ensemble, processes, progress))
+        found = list(fold_many(sequences, ensemble, processes, progress, pairs=asked is not None and asked.pairs))
     rows: list[dict[str, Any]] = []
     for one, folded in zip(ids, found, strict=True):
         row = {"id": one, "sequence": folded.sequence, "structure": folded.structure, "mfe": round(folded.energy, 2)}
@@ -66,13 +81,9 @@ def fold(
             writer.writeheader()
             writer.writerows(rows)
         lines.append(f"Wrote {len(rows):,} structures to {out}")
-    if draw is not None:
-        lines.append(_draw(draw, rows))
+    if asked is not None:
+        lines.append(drawn(asked, ids, found))
     say(as_json, {"molecules": rows, "longest": LONGEST}, *lines)
-
-
-def _said(draw: Path | None, out: Path | None, ensemble: bool) -> list[tuple[str, bool]]:
-    return [("--draw", draw is not None), ("--out", out is not None), ("--ensemble", ensemble)]
 
 
 def _molecules(what: str) -> tuple[list[str], list[str]]:
@@ -94,33 +105,14 @@ def _lines(row: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _draw(folder: Path, rows: Sequence[dict[str, Any]]) -> str:
-    from ribospace.analysis.structure import layout, pairs_of
-    from ribospace.plots import MOST_DRAWN, Structure, structure_svg
-
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = 0
-    for row in rows:
-        if len(row["sequence"]) > MOST_DRAWN:
-            continue
-        places, pairs = layout(row["structure"]), pairs_of(row["structure"])
-        one = Structure(
-            row["id"], row["mfe"], row["sequence"], places, pairs, np.zeros(len(places), dtype=bool).tolist()
-        )
-        name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in row["id"])
-        with written_whole(folder / f"{name}.svg") as beside:
-            beside.write_text(structure_svg(one), encoding="utf-8")
-        drawn += 1
-    left = f"; {len(rows) - drawn:,} of more than {MOST_DRAWN} nt are not drawn" if drawn < len(rows) else ""
-    return f"Drew {drawn:,} structures into {folder}{left}"
-
-
-def _fold_collection(uri: str, where: str, processes: int, said: list[str], as_json: bool) -> None:
+def _fold_collection(uri: str, where: str, processes: int, said: list[str], asked: Asked | None, as_json: bool) -> None:
     from ribospace.analysis.structure import LONGEST, fold_many
 
     if said:
         raise UserError(f"{said[0]} is for a sequence or a file. Structures of a collection become its columns.")
     store = Collection.open(uri)
+    whole = f"length <= {LONGEST}" + (f" AND ({where})" if where else "")
+    ids, sequences = _to_draw(store, whole, asked)
     missing = f"mfe IS NULL AND length <= {LONGEST}" + (f" AND ({where})" if where else "")
     with store.writing(), progress_bar("Folding") as progress:
         add_columns(store, COLUMNS)
@@ -134,10 +126,29 @@ def _fold_collection(uri: str, where: str, processes: int, said: list[str], as_j
                 update_rows(store, fragment, pa.table({"_rowid": part["_rowid"], **arrays}))
                 done += len(part)
                 progress(done, total)
+    lines = []
+    if asked is not None:
+        lines.append(drawn(asked, ids, list(fold_many(sequences, processes=processes, pairs=asked.pairs))))
     left = store.count(f"mfe IS NULL AND length > {LONGEST}" + (f" AND ({where})" if where else ""))
     say(
         as_json,
         {"collection": uri, "folded": done, "too_long": left},
         f"Folded {done:,} molecules: the columns structure and mfe (kcal/mol) of {uri}",
         *([f"{left:,} of more than {LONGEST:,} nt are left out"] if left else []),
+        *lines,
     )
+
+
+def _to_draw(store: Collection, where: str, asked: Asked | None) -> tuple[list[str], list[str]]:
+    """Ids and sequences of what is to be drawn, refused where that is too much."""
+    if asked is None:
+        return [], []
+    if (many := store.count(where)) > MOST_OF_COLLECTION:
+        raise UserError(
+            f"--draw would draw {many:,} molecules of {store.uri}, and draws {MOST_OF_COLLECTION} at most. "
+            "Choose them with --where."
+        )
+    rows = store.table(["id", "sequence"], where)
+    ids, sequences = rows["id"].to_pylist(), rows["sequence"].to_pylist()
+    require_fitting(asked, ids, sequences)
+    return ids, sequences

@@ -6,8 +6,18 @@ from ribospace.plots.comparing import comparison_figure, kept_figure, report_pag
 from ribospace.plots.composing import composition_figure
 from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_figure
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
-from ribospace.plots.relation_page import MOST_DRAWN, Card, Structure, relation_page, structure_svg
+from ribospace.plots.relation_page import Card, relation_page
 from ribospace.plots.relations import Drawn, apart, arrows_figure, counts_figure
+from ribospace.plots.structures import (
+    MOST_DRAWN,
+    Structure,
+    Values,
+    arc_figure,
+    circle_figure,
+    layout_figure,
+    mountain_figure,
+    structure_svg,
+)
 from ribospace.plots.trajectories import cluster_graph_figure, stream_figure
 
 __all__ = [
@@ -19,11 +29,14 @@ __all__ = [
     "Card",
     "Drawn",
     "Structure",
+    "Values",
     "apart",
+    "arc_figure",
     "arrows_figure",
     "basis_figure",
     "basis_page",
     "calibration_figure",
+    "circle_figure",
     "cluster_graph_figure",
     "comparison_figure",
     "composition_figure",
@@ -31,8 +44,10 @@ __all__ = [
     "counts_figure",
     "groups_of",
     "kept_figure",
+    "layout_figure",
     "map_figure",
     "map_page",
+    "mountain_figure",
     "relation_page",
     "report_page",
     "small_maps_figure",

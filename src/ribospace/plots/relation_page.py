@@ -11,38 +11,12 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from ribospace.plots.structures import Structure, structure_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLOCK = 100  # columns of an alignment in a line
-SHARED, OTHER, PAIR = "#E69F00", "#FFFFFF", "#0072B2"
-#: Longest molecule whose structure is drawn, nt.
-MOST_DRAWN = 600
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A structure to be drawn.
-
-    Attributes
-    ----------
-    name, energy
-        Of the molecule; minimum free energy, kcal/mol.
-    sequence, places, pairs
-        (n,) letters, (n, 2) where they stand, and pairs of places.
-    marked
-        (n,) bases to be coloured.
-    """
-
-    name: str
-    energy: float
-    sequence: str
-    places: npt.NDArray[np.float64]
-    pairs: Sequence[tuple[int, int]]
-    marked: Sequence[bool]
 
 
 @dataclass(frozen=True)
@@ -163,37 +137,3 @@ def _alignment(names: Sequence[str], rows: Sequence[str], conserved: Sequence[bo
             )
             lines.append(f"{html.escape(name[:width].ljust(width))}  {marked}".replace("</b><b>", ""))
         yield "\n".join(lines)
-
-
-def structure_svg(one: Structure) -> str:
-    """Draw a structure as SVG: backbone, pairs, bases; marked ones in orange.
-
-    Examples
-    --------
-    >>> places = np.array([[0.0, 0.0], [15.0, 0.0]])
-    >>> structure_svg(Structure("a", -1.0, "GC", places, [(0, 1)], [True, False])).count("<circle")
-    2
-    """
-    places = np.asarray(one.places, dtype=float)
-    low, high = places.min(axis=0) - 12, places.max(axis=0) + 12
-    width, height = high - low
-    places = places - low
-    places[:, 1] = height - places[:, 1]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    pairs = "".join(
-        f'<line x1="{places[i, 0]:.1f}" y1="{places[i, 1]:.1f}" x2="{places[j, 0]:.1f}" y2="{places[j, 1]:.1f}"/>'
-        for i, j in one.pairs
-    )
-    circles = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{SHARED if marked else OTHER}"/>'
-        f'<text x="{x:.1f}" y="{y + 2.8:.1f}" stroke="none" fill="#000">{html.escape(letter)}</text>'
-        for (x, y), letter, marked in zip(places, one.sequence, one.marked, strict=True)
-    )
-    return (
-        f'<svg width="{width:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'role="img" aria-label="structure of {html.escape(one.name)}">'
-        f'<polyline points="{line}" fill="none" stroke="#999"/>'
-        f'<g stroke="{PAIR}" stroke-width="2">{pairs}</g>'
-        f'<g stroke="#999" stroke-width="0.6" font-family="sans-serif" font-size="8" text-anchor="middle">'
-        f"{circles}</g></svg>"
-    )
