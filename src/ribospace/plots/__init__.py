@@ -7,15 +7,18 @@ from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_fi
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
 from ribospace.plots.relation_page import MOST_DRAWN, Card, Structure, relation_page, structure_svg
 from ribospace.plots.relations import Drawn, apart, arrows_figure, counts_figure
+from ribospace.plots.summarizing import MARKED, Spread, summary_figure
 
 __all__ = [
     "COLOURS",
+    "MARKED",
     "MARKERS",
     "MOST_DRAWN",
     "MOST_GROUPS",
     "MOST_NAMED",
     "Card",
     "Drawn",
+    "Spread",
     "Structure",
     "apart",
     "arrows_figure",
@@ -32,4 +35,5 @@ __all__ = [
     "report_page",
     "small_maps_figure",
     "structure_svg",
+    "summary_figure",
 ]
