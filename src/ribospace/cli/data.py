@@ -95,7 +95,7 @@ def info(
     figure: Annotated[
         Path | None,
         typer.Option(
-            help="Draw molecules, lengths, letters and GC by type: a file ending in .png, .svg or .pdf; a table beside it."
+            help="Draw molecules, lengths, letters and GC by type: a .png, .svg or .pdf, and a table beside it."
         ),
     ] = None,
     by: Annotated[str | None, typer.Option(help="For the figure: the column of types; rna_type by default.")] = None,

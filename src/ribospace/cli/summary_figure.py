@@ -48,8 +48,8 @@ def write_summary_figure(store: Collection, out: Path, by: str, where: str | Non
     if len(tallies) > 1:
         tallies = [together(tallies), *tallies]
     total = tallies[0].molecules
-    which = f" where {where}" if where else ""
-    title = f"{store.uri}: {total:,} molecules, {int(tallies[0].letters.sum()):,} nt{which}"
+    which = f", where {where}" if where else ""
+    title = f"{store.uri}: {total:,} molecule{'' if total == 1 else 's'}, {int(tallies[0].letters.sum()):,} nt{which}"
     said = {
         "collection": store.uri, "by": by, "where": where or "", "molecules": total, "command": sys.argv[1:],
         "versions": versions("numpy", "matplotlib"),
