@@ -92,10 +92,21 @@ def synthesize(
 
 def info(
     collection: CollectionAt,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw molecules, lengths, letters and GC by type: a .png, .svg or .pdf, and a table beside it."
+        ),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="For the figure: the column of types; rna_type by default.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="For the figure: an SQL condition, such as \"rna_type = 'tRNA'\".")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a collection holds: molecules by type, lengths, embeddings, indexes, disk, versions."""
+    """Say what a collection holds: molecules by type, lengths, embeddings, indexes, disk, versions; and draw it."""
     store = Collection.open(collection)
+    files = _drawn(store, figure, by, where)
     said = summarize(store)
     held = f"{said.uri}: {said.molecules:,} molecules, {said.disk_bytes / 1e6:,.1f} MB on disk"
     lines = [f"{held}, in {said.fragments:,} fragment{'' if said.fragments == 1 else 's'}"]
@@ -115,7 +126,22 @@ def info(
     )
     lines += ["", "  versions: " + ", ".join(f"{name} {version}" for name, version in said.versions.items())]
     answer = dataclasses.asdict(said)
-    say(as_json, {"collection": answer.pop("uri"), **answer}, *lines)
+    if files:
+        lines += ["", f"Wrote {files['figure']}, and what is drawn to {files['table']}"]
+    say(as_json, {"collection": answer.pop("uri"), **answer, **files}, *lines)
+
+
+def _drawn(store: Collection, figure: Path | None, by: str | None, where: str | None) -> dict[str, str]:
+    """Write the figure if one is asked for; give the files."""
+    if figure is None:
+        if by is not None or where is not None:
+            name = "--where" if by is None else "--by"
+            raise UserError(f"{name} is for the figure. Name a file for it, such as --figure summary.png.")
+        return {}
+    from ribospace.cli.summary_figure import write_summary_figure
+
+    table = write_summary_figure(store, figure, by or "rna_type", where)
+    return {"figure": str(figure), "table": str(table)}
 
 
 def _index_said(index: dict[str, Any] | None) -> str:

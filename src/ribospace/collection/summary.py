@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -127,13 +128,40 @@ def quantiles_of(counts: npt.NDArray[np.int64]) -> dict[str, int]:
     >>> quantiles_of(np.bincount([3, 5, 5, 8]))
     {'min': 3, '25%': 4, 'median': 5, '75%': 5, 'max': 8}
     """
+    if not counts.any():
+        return {}
+    found = weighted_quantiles(np.arange(len(counts)), counts, list(QUANTILES.values()))
+    return dict(zip(QUANTILES, found.astype(int).tolist(), strict=True))
+
+
+def weighted_quantiles(
+    values: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], shares: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    """Quantiles of numbers of which it is known how often each occurs; between two of them linear, as numpy's.
+
+    Parameters
+    ----------
+    values, counts
+        (n,) numbers, rising, and how often each occurs.
+    shares
+        (k,) from 0 to 1.
+
+    Returns
+    -------
+    ndarray
+        (k,) float64; NaN where nothing was counted.
+
+    Examples
+    --------
+    >>> weighted_quantiles(np.array([3, 5, 8]), np.array([1, 2, 1]), [0.25, 0.5, 1.0])
+    array([4.5, 5. , 8. ])
+    """
     total = int(counts.sum())
     if not total:
-        return {}
+        return np.full(len(shares), np.nan)
+    places = np.asarray(shares, dtype=np.float64) * (total - 1)
+    first = places.astype(np.int64)
     ends = np.cumsum(counts)
-    found = {}
-    for name, share in QUANTILES.items():
-        place = share * (total - 1)
-        below, above = np.searchsorted(ends, [int(place), min(int(place) + 1, total - 1)], side="right")
-        found[name] = int(below + (above - below) * (place - int(place)))
-    return found
+    below, above = (values[np.searchsorted(ends, at, side="right")] for at in (first, np.minimum(first + 1, total - 1)))
+    between: npt.NDArray[np.float64] = below + (above - below) * (places - first)
+    return between

@@ -18,16 +18,19 @@ from ribospace.plots.structures import (
     mountain_figure,
     structure_svg,
 )
+from ribospace.plots.summarizing import MARKED, Spread, summary_figure
 from ribospace.plots.trajectories import cluster_graph_figure, stream_figure
 
 __all__ = [
     "COLOURS",
+    "MARKED",
     "MARKERS",
     "MOST_DRAWN",
     "MOST_GROUPS",
     "MOST_NAMED",
     "Card",
     "Drawn",
+    "Spread",
     "Structure",
     "Values",
     "apart",
@@ -53,4 +56,5 @@ __all__ = [
     "small_maps_figure",
     "stream_figure",
     "structure_svg",
+    "summary_figure",
 ]
