@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from ribospace.sources.ribosome import read_ribosome
+from ribospace.sources.ribosome import read_regions, read_ribosome
 
 DATA = files("ribospace") / "data"
 # Lengths and defined nucleotides as FACTS gives them.
@@ -90,3 +90,20 @@ def test_the_shipped_tables():
     names = {line[1:].split()[0] for line in fasta.splitlines() if line.startswith(">")}
     assert len(names) == 25
     assert {row[letter] for row in relations for letter in "abc"} == names
+
+
+def test_regions_are_what_the_constructs_are_of():
+    regions = {one["id"]: one["sequence"] for batch in read_regions() for one in batch.to_pylist()}
+    made = {one["id"]: one["sequence"] for batch in read_ribosome() for one in batch.to_pylist()}
+    for name, construct, start, least in (
+        ("Eco_PTC", "PTC2", 17, 1.0),  # conserved in all, so in E. coli
+        ("Eco_PTC", "PTC5", 0, 0.9),  # consensus of many
+        ("Eco_SymR_P", "SymR_P", 0, 0.9),
+        ("Eco_SymR_A", "SymR_A", 0, 0.85),
+    ):
+        there = regions[name][start : start + len(made[construct])]
+        same = [a == b for a, b in zip(there, made[construct], strict=True) if b != "N"]
+        assert sum(same) / len(same) >= least
+    assert {"Tin_PTC", "Sce_PTC"} <= set(regions)
+    assert all(550 < len(sequence) < 650 for name, sequence in regions.items() if "_PTC" in name)
+    assert len(set(regions.values())) == len(regions)

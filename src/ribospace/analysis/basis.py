@@ -58,7 +58,7 @@ def see(
     method: str = "umap",
     dims: int = 3,
     seeds: int = 10,
-    most: int = 20_000,
+    most: int = 10_000,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Seen:

@@ -38,7 +38,7 @@ def basis(
     ] = "umap",
     dims: Annotated[int, typer.Option(help="2 or 3.", min=2, max=3)] = 3,
     seeds: Annotated[int, typer.Option(help="How often it is fitted, each time on other molecules of it.", min=2)] = 10,
-    most_fit: Annotated[int, typer.Option(help="Molecules drawn from the basis for each fit.", min=20)] = 20_000,
+    most_fit: Annotated[int, typer.Option(help="Molecules drawn from the basis for each fit.", min=20)] = 10_000,
     seed: Annotated[int, typer.Option(help="The first seed.", min=0)] = 0,
     pool: Pool = "",
     as_json: Json = False,
