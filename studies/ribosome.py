@@ -2,7 +2,7 @@
 
 Real tRNAs of 50 to 125 nt (the shipped sample, Rfam's seed RF00005, the 1,415 of tRNAdb with known structure, nRC's)
 and, up to 100,000 in all, tRNAs sampled from covariance models, which are not natural; each sequence once, a real one
-where there is one. Column `origin` says which: real, sampled, construct, region; words have none. The isotype is of
+where there is one. Column `origin` says which: real, sampled, construct, region, control; words have none. The isotype is of
 the sample's annotation, of the sampled model's name, or the second letter of tRNAdb's names (Sprinzl and Vassilenko
 2005).
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ribospace.sources.ribosome import read_regions, read_ribosome
+from ribospace.sources.ribosome import ptc_sequences, read_regions, read_ribosome, symr_sequences
 from ribospace.sources.sample import read_sample
 from studies.data import fasta, ribospace, stockholm
 from studies.sampled_trnas import DOMAINS, NAMED
@@ -44,7 +44,8 @@ def main() -> None:
         "sequence", keep="first", maintain_order=True
     )
     between = pl.col("sequence").str.len_chars().is_between(50, 125)
-    table = pl.concat([trnas.filter(between).head(arguments.trnas), ptc()], how="diagonal").select(COLUMNS)
+    parts = [trnas.filter(between).head(arguments.trnas), ptc(), controls()]
+    table = pl.concat(parts, how="diagonal").select(COLUMNS)
     print(table.group_by("origin", "rna_type").len().sort("len", descending=True))
     with tempfile.TemporaryDirectory() as folder:
         table.write_parquet(Path(folder) / "molecules.parquet")
@@ -94,6 +95,22 @@ def ptc() -> pl.DataFrame:
         for one in batch.to_pylist()
     ]
     return pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String))
+
+
+def controls() -> pl.DataFrame:
+    """Constructs whose defined nucleotides have changed places among themselves: N stands where it stood, all else is chance."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for name, sequence in (ptc_sequences() | symr_sequences()).items():
+        letters = np.array(list(sequence))
+        defined = letters != "N"
+        for number in (1, 2):
+            letters[defined] = generator.permutation(letters[defined])
+            if name in ("PTC2", "PTC5", "SymR_P", "SymR_A"):
+                rows.append({"id": f"{name}_mixed{number}", "sequence": "".join(letters)})
+    schema = dict.fromkeys(COLUMNS, pl.String)
+    said = {"rna_type": "synthetic", "family": "control", "origin": "control"}
+    return pl.DataFrame(rows, schema=schema).with_columns(**{name: pl.lit(one) for name, one in said.items()})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ PAGES = [
     "docs/latent.md",
     "docs/projections.md",
     "docs/relations.md",
+    "docs/trajectory.md",
     "docs/rnacentral.md",
 ]
 

@@ -55,6 +55,14 @@ def test_a_collection_keeps_its_structures(run, refused, tmp_path, collection):
             assert row["mfe"] is None
     assert run("fold", collection.path, "--json").json["folded"] == 25
     assert run("fold", collection.path, "--json").json["folded"] == 0
+    assert run("fold", collection.path, "--ensemble", "--where", "rna_type = 'tRNA'", "--json").json["folded"] == 25
+    whole = Collection.open(collection.path).table(
+        ["sequence", "ensemble", "centroid", "diversity"], "ensemble IS NOT NULL"
+    )
+    assert len(whole) == 25
+    for row in whole.to_pylist():
+        direct = fold(row["sequence"], ensemble=True)
+        assert (row["ensemble"], row["centroid"]) == (pytest.approx(direct.ensemble, abs=1e-4), direct.centroid)
     refused(["fold", collection.path, "--out", tmp_path / "s.tsv"], "--out")
     other = Collection.create(tmp_path / "other")
     other.append([record_batch(["a"], ["ACGU"], {"mfe": ["x"]})])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ribospace.analysis.basis import Seen
 
 FILES = ("angles.tsv", "coordinates.tsv", "results.json", "arrows.png", "arrows.html")
-MOST, SHOWN = 40, 40
+MOST, SHOWN, MOST_SAID = 40, 40, 12
 
 
 def basis(
@@ -156,6 +156,13 @@ def _write(
     )
 
 
+def _grouped(verdicts: list[str]) -> str:
+    """Sentences, the strongest kind first, at most so many."""
+    order = sorted(verdicts, key=lambda one: (" all" not in one, " = " not in one, " ⟂ " not in one))
+    more = f"; and {len(order) - MOST_SAID} more: results.json" if len(order) > MOST_SAID else ""
+    return "; ".join(order[:MOST_SAID]) + more if order else "nothing holds"
+
+
 def _lines(
     said: dict[str, Any], answer: dict[str, Any], rows: list[dict[str, Any]], info: EmbeddingInfo, out: Path
 ) -> list[str]:
@@ -163,13 +170,11 @@ def _lines(
     lines = [
         f"{len(said['applied'])} molecules seen from {said['basis_molecules']:,}, {said['method']} of {info.column}, "
         f"{said['seeds']} seeds of {said['fitted_on']:,} molecules each",
-        "In every seed: " + ("; ".join(answer["verdicts"]) or "nothing holds"),
+        "In every seed: " + _grouped(answer["verdicts"]),
         f"Of the basis' own pairs it holds for: {chance}",
     ]
     if said["method"] != "qformer":
-        lines.append(
-            "In the full space, without a projection: " + ("; ".join(answer["verdicts_full"]) or "nothing holds")
-        )
+        lines.append("In the full space, without a projection: " + _grouped(answer["verdicts_full"]))
     if len(rows) <= SHOWN:
         shown = [
             (row["a"], row["b"], f"{row['angle']:.0f} ± {row['angle_sd']:.0f}",

@@ -20,7 +20,8 @@ from ribospace.errors import UserError
 from ribospace.files import is_file, is_folder, written_whole
 from ribospace.records import clean
 
-COLUMNS = (pa.field("structure", pa.string()), pa.field("mfe", pa.float32()))
+COLUMNS = {"structure": pa.string(), "mfe": pa.float32()}
+ENSEMBLE = {"ensemble": pa.float32(), "centroid": pa.string(), "diversity": pa.float32()}
 AT_ONCE, SHOWN, LINE = 2000, 20, 100
 
 
@@ -47,7 +48,8 @@ def fold(
     """Fold molecules: structures of minimum free energy, by ViennaRNA.
 
     Letters other than A C G U are N and pair with nothing. Of a collection the structures are kept as the columns
-    structure and mfe (kcal/mol); what has them is not folded again, and after a kill the same command goes on.
+    structure and mfe (kcal/mol), with --ensemble also ensemble (kcal/mol), centroid and diversity; what has them is
+    not folded again, and after a kill the same command goes on.
 
     Drawings are ID.layout.svg and so on: bases and pairs in the plane; on a circle with chords; on a line with arcs,
     the ensemble's below; the mountain of MFE, centroid and ensemble, with the entropy of each place.
@@ -55,8 +57,9 @@ def fold(
     from ribospace.analysis.structure import LONGEST, fold_many
 
     if is_remote(what) or is_folder(what):
-        said = [name for name, one in (("--out", out is not None), ("--ensemble", ensemble)) if one]
-        _fold_collection(what, where, processes, said, asked_for(draw, drawing, form, colour), as_json)
+        if out is not None:
+            raise UserError("--out is for a sequence or a file. Structures of a collection become its columns.")
+        _fold_collection(what, where, processes, ensemble, asked_for(draw, drawing, form, colour), as_json)
         return
     if where:
         raise UserError("--where chooses molecules of a collection. Leave it out, or name a collection.")
@@ -105,24 +108,23 @@ def _lines(row: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _fold_collection(uri: str, where: str, processes: int, said: list[str], asked: Asked | None, as_json: bool) -> None:
+def _fold_collection(uri: str, where: str, processes: int, ensemble: bool, asked: Asked | None, as_json: bool) -> None:
     from ribospace.analysis.structure import LONGEST, fold_many
 
-    if said:
-        raise UserError(f"{said[0]} is for a sequence or a file. Structures of a collection become its columns.")
     store = Collection.open(uri)
+    columns = COLUMNS | ENSEMBLE if ensemble else COLUMNS
     whole = f"length <= {LONGEST}" + (f" AND ({where})" if where else "")
     ids, sequences = _to_draw(store, whole, asked)
-    missing = f"mfe IS NULL AND length <= {LONGEST}" + (f" AND ({where})" if where else "")
+    missing = f"{'ensemble' if ensemble else 'mfe'} IS NULL AND {whole}"
     with store.writing(), progress_bar("Folding") as progress:
-        add_columns(store, COLUMNS)
+        add_columns(store, [pa.field(name, kind) for name, kind in columns.items()])
         total, done = store.count(missing), 0
         for fragment, rows in fragments(store, ["sequence"], missing):
             for first in range(0, len(rows), AT_ONCE):
                 part = rows.slice(first, AT_ONCE)
-                found = list(fold_many(part["sequence"].to_pylist(), processes=processes))
-                made = {"structure": [one.structure for one in found], "mfe": [one.energy for one in found]}
-                arrays = {field.name: pa.array(made[field.name], field.type) for field in COLUMNS}
+                found = list(fold_many(part["sequence"].to_pylist(), ensemble, processes))
+                made = {name: [getattr(one, "energy" if name == "mfe" else name) for one in found] for name in columns}
+                arrays = {name: pa.array(made[name], kind) for name, kind in columns.items()}
                 update_rows(store, fragment, pa.table({"_rowid": part["_rowid"], **arrays}))
                 done += len(part)
                 progress(done, total)
@@ -133,7 +135,7 @@ def _fold_collection(uri: str, where: str, processes: int, said: list[str], aske
     say(
         as_json,
         {"collection": uri, "folded": done, "too_long": left},
-        f"Folded {done:,} molecules: the columns structure and mfe (kcal/mol) of {uri}",
+        f"Folded {done:,} molecules: the columns {', '.join(columns)} of {uri} (energies in kcal/mol)",
         *([f"{left:,} of more than {LONGEST:,} nt are left out"] if left else []),
         *lines,
     )

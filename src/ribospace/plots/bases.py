@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 VIEWS = ((20, 35), (20, 125))
-_BASIS = "0.75"
+_BASIS = "0.55"
 
 
 def basis_figure(places: Floats, names: Sequence[str], basis: Floats, title: str, axes: str) -> Figure:
@@ -58,6 +58,7 @@ def basis_figure(places: Floats, names: Sequence[str], basis: Floats, title: str
         panel.tick_params(labelsize=7)
         if dims == 3:
             panel.view_init(*view)
+            panel.set_box_aspect(None, zoom=1.15)
             panel.set_title(f"seen from {view[1]}° round, {view[0]}° up", fontsize=9)
         else:
             panel.set_aspect("equal")
@@ -110,7 +111,7 @@ def basis_page(places: Floats, names: Sequence[str], basis: Floats, title: str, 
         height=800,
         margin={"l": 0, "r": 0, "t": 60, "b": 0},
         scene={f"{axis}axis": {"title": {"text": f"{axes} {n}"}} for n, axis in enumerate("xyz", 1)}
-        | {"aspectmode": "cube"},
+        | {"aspectmode": "data"},
     )
     page: str = figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True})
     return page.replace("<html>", '<html lang="en">', 1)

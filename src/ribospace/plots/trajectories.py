@@ -35,7 +35,7 @@ def cluster_graph_figure(
     Parameters
     ----------
     places
-        (clusters, 2) where each is drawn, such as the mean of its molecules on a map.
+        (clusters, 2) where each lies, such as the middle of its molecules on a map; far ones are drawn nearer.
     weights
         (clusters, clusters) of the edges, symmetric.
     clusters, labels
@@ -52,6 +52,8 @@ def cluster_graph_figure(
     figure = Figure(figsize=(14, 6.6), dpi=150, layout="constrained")
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")
     left, right = figure.subplots(1, 2)
+    low, high = np.quantile(places, [0.1, 0.9], axis=0)
+    places = np.clip(places, low - 0.35 * (high - low), high + 0.35 * (high - low))
     sizes = np.bincount(clusters, minlength=len(places))
     span = max(float(np.ptp(places, axis=0).max()), 1e-9)
     radii = span * np.clip(0.05 * np.sqrt(sizes / sizes.max()), 0.012, None)
@@ -63,12 +65,12 @@ def cluster_graph_figure(
     for panel, what in ((left, f"by {legend}"), (right, "by pseudotime")):
         _marks(panel, places, radii, marks)
         panel.set_title(what, loc="left", fontsize=11)
-        panel.set_aspect("equal")
+        panel.set_aspect("equal", adjustable="datalim")
         panel.margins(0.08)
         panel.set_axis_off()
     _legend(left, colours, legend)
-    note = "area: molecules; number: cluster; ☆ root; thick ring: terminal state"
-    figure.supxlabel(note.replace("☆", "star:"), fontsize=9, x=0.01, ha="left")
+    note = "area: molecules; number: cluster; star: root; thick ring: has a terminal state"
+    figure.supxlabel(note, fontsize=9, x=0.01, ha="left")
     return figure
 
 
