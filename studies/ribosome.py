@@ -2,9 +2,9 @@
 
 Real tRNAs of 50 to 125 nt (the shipped sample, Rfam's seed RF00005, the 1,415 of tRNAdb with known structure, nRC's)
 and, up to 100,000 in all, tRNAs sampled from covariance models, which are not natural; each sequence once, a real one
-where there is one. Column `origin` says which: real, sampled, construct, region, control; words have none. The isotype is of
-the sample's annotation, of the sampled model's name, or the second letter of tRNAdb's names (Sprinzl and Vassilenko
-2005).
+where there is one. Column `origin` says which: real, sampled, construct, region, control; words have none. The isotype
+is of the sample's annotation, of the sampled model's name, or the second letter of tRNAdb's names (Sprinzl and
+Vassilenko 2005).
 
 `python -m studies.ribosome --source FOLDER --to ribosome [--trnas 100000]`
 """
@@ -98,7 +98,7 @@ def ptc() -> pl.DataFrame:
 
 
 def controls() -> pl.DataFrame:
-    """Constructs whose defined nucleotides have changed places among themselves: N stands where it stood, all else is chance."""
+    """Constructs whose defined nucleotides have changed places among themselves: N stays where it stood."""
     generator = np.random.default_rng(0)
     rows = []
     for name, sequence in (ptc_sequences() | symr_sequences()).items():

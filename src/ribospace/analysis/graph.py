@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from numba import prange
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from ribospace.analysis.compiled import compiled
 from ribospace.analysis.leiden import leiden
 from ribospace.analysis.neighbours import Neighbours
 
@@ -96,13 +97,13 @@ def _kept(graph: sp.csr_matrix, keep: npt.NDArray[np.bool_], weights: npt.NDArra
     return sp.csr_matrix((weights[keep], graph.indices[keep], starts), shape=graph.shape)
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def _shared(starts: Ints, ends: Ints, edge_starts: Ints, edges: Ints) -> npt.NDArray[np.float32]:  # pragma: no cover
     """Jaccard's index of each edge's ends, each of which counts as its own neighbour."""
     n = len(starts) - 1
     out = np.zeros(len(edges), dtype=np.float32)
     pieces = 64
-    for piece in numba.prange(pieces):
+    for piece in prange(pieces):
         mine = np.full(n, -1, dtype=np.int32)  # whose neighbour a node was last found to be
         for one in range(piece * n // pieces, (piece + 1) * n // pieces):
             mine[one] = one
@@ -238,10 +239,10 @@ def averaged(graph: sp.csr_matrix, values: Floats, rounds: int = 1) -> Floats:
     return values
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def _means(starts: Ints, edges: Ints, values: Floats) -> Floats:  # pragma: no cover
     out = values.copy()
-    for one in numba.prange(len(starts) - 1):
+    for one in prange(len(starts) - 1):
         for edge in range(starts[one], starts[one + 1]):
             for column in range(values.shape[1]):
                 out[one, column] += values[edges[edge], column]
@@ -254,10 +255,10 @@ def lengths(graph: sp.csr_matrix, places: Floats) -> Floats:
     return _lengths(graph.indptr, graph.indices, np.ascontiguousarray(places))  # type: ignore[no-any-return]
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def _lengths(starts: Ints, edges: Ints, places: Floats) -> Floats:  # pragma: no cover
     out = np.zeros(len(edges))
-    for one in numba.prange(len(starts) - 1):
+    for one in prange(len(starts) - 1):
         for edge in range(starts[one], starts[one + 1]):
             total = 0.0
             for column in range(places.shape[1]):

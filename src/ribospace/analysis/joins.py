@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from ribospace.analysis.compiled import kept
 from ribospace.analysis.equations import Floats, Rows
 
 Pairs: TypeAlias = tuple[Rows, Rows]
@@ -287,13 +288,8 @@ class _Blocks:
 
 @cache
 def kernel() -> Callable[..., int]:
-    """Compile what looks through the products of two blocks, or fetch it from numba's cache."""
-    from numba import njit
-
-    try:
-        return njit(nogil=True, cache=True)(_passing)
-    except RuntimeError:  # no folder to keep it in
-        return njit(nogil=True)(_passing)
+    """What looks through the products of two blocks, compiled."""
+    return kept(_passing, nogil=True)
 
 
 def _passing(  # type: ignore[no-untyped-def]

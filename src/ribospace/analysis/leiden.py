@@ -6,10 +6,11 @@ and was seen not to end; NetworKit's (11.3) crashed on a graph of a thousand nod
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+
+from ribospace.analysis.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -82,7 +83,7 @@ def _numbered(labels: Ints) -> Ints:
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _moved(
     starts: Ints, ends: Ints, weights: Floats, strength: Floats, scale: float, labels: Ints, order: Ints
 ) -> Ints:  # pragma: no cover
@@ -133,7 +134,7 @@ def _moved(
     return labels
 
 
-@numba.njit(cache=True)
+@compiled()
 def _refined(
     starts: Ints, ends: Ints, weights: Floats, strength: Floats, scale: float, labels: Ints, order: Ints
 ) -> Ints:  # pragma: no cover

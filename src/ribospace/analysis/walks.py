@@ -6,12 +6,13 @@ walks is solved here, so that nothing of it depends on a seed: walks that never 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu, spsolve_triangular
+
+from ribospace.analysis.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -195,7 +196,7 @@ def ends(graph: sp.csr_matrix, times: Floats, height: float = 0.05, fewest: int 
     return tops, belongs
 
 
-@numba.njit(cache=True)
+@compiled()
 def _tops(order: Ints, rank: Ints, starts: Ints, edges: Ints) -> tuple[Ints, Ints, Ints]:  # pragma: no cover
     """For each top: the top it is joined to (−1: none; −2: no top), the node where they meet, nodes by then."""
     n = len(rank)
