@@ -58,7 +58,7 @@ def basis_figure(places: Floats, names: Sequence[str], basis: Floats, title: str
         panel.tick_params(labelsize=7)
         if dims == 3:
             panel.view_init(*view)
-            panel.set_box_aspect(None, zoom=1.15)
+            panel.set_box_aspect(None, zoom=1.03)
             panel.set_title(f"seen from {view[1]}° round, {view[0]}° up", fontsize=9)
         else:
             panel.set_aspect("equal")
