@@ -107,8 +107,8 @@ def stream_figure(
     left, right = figure.subplots(1, 2)
     dot = {"s": float(np.clip(30_000 / len(places), 2, 24)), "linewidths": 0, "rasterized": True}
     names, colours = _grouped(labels)
-    for name, colour in reversed(colours.items()):
-        left.scatter(*places[names == name].T, color=colour, alpha=0.8, **dot)
+    mixed = np.random.default_rng(0).permutation(len(places))  # so that no label hides another
+    left.scatter(*places[mixed].T, color=[colours[name] for name in names[mixed]], alpha=0.8, **dot)
     _legend(left, colours, legend)
     known = np.isfinite(times)
     right.scatter(*places[~known].T, color=_GREY, **dot)
