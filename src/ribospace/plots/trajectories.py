@@ -113,7 +113,8 @@ def stream_figure(
     known = np.isfinite(times)
     right.scatter(*places[~known].T, color=_GREY, **dot)
     points = right.scatter(*places[known].T, c=times[known], cmap="cividis", vmin=0, vmax=1, alpha=0.55, **dot)
-    figure.colorbar(points, ax=right, label="pseudotime (0: root, 1: latest)", shrink=0.8).solids.set_alpha(1)
+    bar: Any = figure.colorbar(points, ax=right, label="pseudotime (0: root, 1: latest)", shrink=0.8)
+    bar.solids.set_alpha(1)
     _streams(right, places, flow)
     root, tops = marks
     right.plot(*places[root], marker="*", ms=17, mfc="white", mec="black", mew=1.3, ls="none", label="root")
