@@ -27,6 +27,10 @@ def test_a_sequence(run, refused):
     refused(["fold", TRNA, "--where", "length > 3"], "--where")
 
 
+def test_nothing_to_fold(refused):
+    refused(["fold", ""], "There is no sequence to fold")
+
+
 def test_a_file(run, tmp_path):
     (tmp_path / "m.fasta").write_text(f">a/1-3\n{TRNA}\n>b\nNNNN\n>c\n{'ACGU' * 200}\n")
     answer = run("fold", tmp_path / "m.fasta", "--out", tmp_path / "s.tsv", "--draw", tmp_path / "d")

@@ -56,6 +56,8 @@ def fold(
     """
     from ribospace.analysis.structure import LONGEST, fold_many
 
+    if not what.strip():
+        raise UserError("There is no sequence to fold. Give one, a file, or a collection.")
     if is_remote(what) or is_folder(what):
         if out is not None:
             raise UserError("--out is for a sequence or a file. Structures of a collection become its columns.")
