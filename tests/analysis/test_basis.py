@@ -68,7 +68,7 @@ def test_laying_over_keeps_angles_and_takes_away_turns():
 
 
 def test_what_cannot_be_seen(cloud):
-    with pytest.raises(UserError, match="needs 20 molecules"):
+    with pytest.raises(UserError, match="needs 25 molecules"):
         see(cloud[:5], cloud[:2], "pca")
     with pytest.raises(UserError, match="No molecule with a vector to apply"):
         see(cloud, cloud[:0], "pca")

@@ -3,10 +3,12 @@
 import anndata
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.stats import spearmanr
 
 from benchmarks.trees import tree
 from ribospace.analysis.trajectory import flow, follow, middle_of, search, spread, stability, trajectory
+from ribospace.analysis.walks import ends, lineages
 from ribospace.errors import UserError
 
 
@@ -58,6 +60,31 @@ def test_hitting_and_dpt_follow_too(small):
     assert spearmanr(seen.pseudotime, one.time)[0] > 0.9
     assert seen.between.shape[0] == seen.clusters.max() + 1
     assert stability(one.vectors, found, seen, 1, method="dpt").pseudotime[0] > 0.9
+
+
+@pytest.mark.parametrize("method", ["way", "hitting"])
+def test_lineages_add_up_by_every_method(method):
+    grid = np.stack(np.meshgrid(np.arange(20.0), np.arange(20.0)), axis=-1).reshape(-1, 2).astype(np.float32)
+    seen = follow(grid, search(grid, 12)[2], 0, method=method)
+    np.testing.assert_allclose(seen.lineages.sum(axis=1), 1)
+
+
+def test_times_that_tie_have_lineages_too():
+    chain = sp.csr_matrix(np.eye(6, k=1) + np.eye(6, k=-1))
+    for times in (np.ones(6), np.array([0.0, 1, 1, 0.5, 1, 1])):
+        np.testing.assert_allclose(lineages(chain, times, ends(chain, times, fewest=1)[1]).sum(axis=1), 1)
+
+
+def test_few_molecules_have_a_stability():
+    vectors = np.random.default_rng(0).normal(size=(21, 3)).astype(np.float32)
+    found = search(vectors, 5)[2]
+    assert len(stability(vectors, found, follow(vectors, found, 0), 8).ends) == 8
+
+
+def test_a_root_that_has_copies_is_kept():
+    one = tree(300, 3)
+    data = anndata.AnnData(np.concatenate([one.vectors, one.vectors[5:6]]))
+    assert trajectory(data, 300, k=10).root == 300
 
 
 def test_without_a_root_it_begins_at_an_end(small):

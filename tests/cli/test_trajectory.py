@@ -148,7 +148,7 @@ def test_what_a_basis_refuses(store, refused, tmp_path):
     all_ = [*words, "--fit", "rna_type = 'tRNA'", "--apply", "family = 'PTC'"]
     refused([*all_, "--method", "qformer"], "looks at latents of a Q-Former", "ribospace train latent")
     refused([*all_, "--method", "tsne"], "--method cannot be 'tsne'")
-    refused([*words, "--fit", "length < 5", "--apply", "family = 'PTC'"], "A basis needs 20 molecules")
+    refused([*words, "--fit", "length < 5", "--apply", "family = 'PTC'"], "A basis needs 25 molecules")
     refused([*words, "--fit", "length > 5", "--apply", "length < 5"], "No molecule with a vector to apply")
     refused([*words, "--fit", "length > 5", "--apply", "length > 5"], "40 can be told apart")
     refused([*words, "--fit", "len > 5", "--apply", "length < 5"], "len")

@@ -86,7 +86,7 @@ def see(
     Raises
     ------
     UserError
-        For a basis of fewer than 20 molecules, one without spread, or no molecule to apply it to.
+        For a basis of fewer than 25 molecules, one without spread, or no molecule to apply it to.
 
     Examples
     --------
@@ -96,8 +96,8 @@ def see(
     >>> verdicts(seen)[0][1]
     '⟂'
     """
-    if len(fit) < 20:
-        raise UserError(f"A basis needs 20 molecules with a vector; here are {len(fit)}. Widen --fit.")
+    if len(fit) < 25:
+        raise UserError(f"A basis needs 25 molecules with a vector; here are {len(fit)}. Widen --fit.")
     if not len(applied):
         raise UserError("No molecule with a vector to apply the basis to. Widen --apply.")
     places, limits, held = [], [], []

@@ -88,6 +88,8 @@ def paga(
         scanpy.pp.neighbors(data, use_rep="X", transformer=_Given(found))
         scanpy.tl.diffmap(data, n_comps=min(15, len(vectors) - 2), random_state=seed)
         scanpy.tl.dpt(data, n_dcs=min(10, len(vectors) - 2))
-        scanpy.tl.paga(data, groups="cluster")
+        if clusters.max() > 0:  # of one cluster there is no graph
+            scanpy.tl.paga(data, groups="cluster")
     times = data.obs["dpt_pseudotime"].to_numpy(dtype=np.float64)
-    return sp.csr_matrix(data.uns["paga"]["connectivities"]), np.where(np.isfinite(times), times, np.inf)
+    between = data.uns["paga"]["connectivities"] if clusters.max() > 0 else (1, 1)
+    return sp.csr_matrix(between), np.where(np.isfinite(times), times, np.inf)

@@ -80,6 +80,7 @@ def follow(
     resolution: float = 1.0,
     smallest: int = 10,
     height: float = 0.05,
+    fewest: int = FEWEST,
 ) -> Trajectory:
     """Follow molecules from a root.
 
@@ -104,14 +105,16 @@ def follow(
         Of the clusters, see `graph.cluster`.
     height
         Least height of a terminal state, see `walks.ends`.
+    fewest
+        Molecules that are asked for.
 
     Raises
     ------
     UserError
-        For fewer than 20 molecules, or an unknown method.
+        For fewer than `fewest` molecules, or an unknown method.
     """
-    if len(vectors) < FEWEST:
-        raise UserError(f"A trajectory needs {FEWEST} different molecules; here are {len(vectors)}.")
+    if len(vectors) < fewest:
+        raise UserError(f"A trajectory needs {fewest} different molecules; here are {len(vectors)}.")
     if method not in METHODS:
         raise UserError(f"Unknown method {method!r} of pseudotime: way, hitting or dpt.")
     close = graphs.neighbour_graph(found)
@@ -230,7 +233,7 @@ def stability(
         drop[whole.root] = False
         kept = np.flatnonzero(~drop)
         root = int(np.searchsorted(kept, whole.root))
-        one = follow(vectors[kept], found.without(drop), root, seed=seed + 1 + run, **options)  # type: ignore[arg-type]
+        one = follow(vectors[kept], found.without(drop), root, seed=seed + 1 + run, fewest=2, **options)  # type: ignore[arg-type]
         both = np.isfinite(one.pseudotime) & np.isfinite(whole.pseudotime[kept])
         rho = spearmanr(one.pseudotime[both], whole.pseudotime[kept][both])[0] if both.sum() > 2 else np.nan
         rows.append((adjusted_rand_score(whole.clusters[kept], one.clusters), rho, len(one.ends)))
@@ -266,8 +269,11 @@ def search(
     return first, place, neighbours(vectors[first], k, approximate, seed, progress)
 
 
-def spread(one: Trajectory, first: Ints, place: Ints) -> Trajectory:
-    """A trajectory of different vectors, for all: copies get what their like has, and an edge to it."""
+def spread(one: Trajectory, first: Ints, place: Ints, root: int | None = None) -> Trajectory:
+    """A trajectory of different vectors, for all: copies get what their like has, and an edge to it.
+
+    `root` is the row that was asked for, where that may be a copy.
+    """
     copies = np.setdiff1d(np.arange(len(place)), first)
     small = one.graph.tocoo()
     rows = np.concatenate([first[small.row], copies, first[place[copies]]])
@@ -280,7 +286,7 @@ def spread(one: Trajectory, first: Ints, place: Ints) -> Trajectory:
         ends=first[one.ends],
         lineages=one.lineages[place],
         graph=sp.csr_matrix((weights, (rows, columns)), shape=(len(place),) * 2),
-        root=int(first[one.root]),
+        root=int(first[one.root]) if root is None else int(root),
     )
 
 
@@ -334,7 +340,7 @@ def trajectory(
     small = follow(
         vectors[first], found, None if at is None else int(place[at]), method=method, seed=seed, resolution=resolution
     )
-    one = spread(small, first, place)
+    one = spread(small, first, place, at)
     write(data, one, key, {"k": k, "method": method, "seed": seed, "recall": found.recall, "resolution": resolution})
     return one
 

@@ -24,7 +24,7 @@ def hitting_times(graph: sp.csr_matrix, root: int, lazy: float = LAZY, teleport:
     """Expected hitting times of a lazy teleporting random walk from one node to each.
 
     With β = 2(1 − α)/(2 − α), the symmetric normalised Laplacian L and G = (β + 2x(1 − β)L)⁻¹ the time to v is
-    t_vv − t_rv, t = β D^-½ G D^-½ (Chung and Zhao 2010; Stassen et al. 2021); a factor, the volume, is left out.
+    t_vv − t_rv, t = β D^-½ G D^-½ (Chung and Zhao 2010; Stassen et al. 2021); a factor, vol/(1 − α), is left out.
 
     Parameters
     ----------
@@ -258,7 +258,11 @@ def lineages(graph: sp.csr_matrix, times: Floats, belongs: Ints) -> Floats:
     >>> lineages(fork, np.array([0.0, 1, 1]), np.array([-1, 0, 1])).tolist()
     [[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]
     """
-    late = np.where(np.isfinite(times), -times, np.inf)
+    finite = np.isfinite(times)
+    late = np.full(len(times), np.inf)
+    late[np.flatnonzero(finite)[np.argsort(-times[finite], kind="stable")]] = np.arange(
+        finite.sum()
+    )  # as `ends`, no ties
     given = np.zeros((len(times), int(belongs.max(initial=0)) + 1))
     at_end = np.flatnonzero(belongs >= 0)
     given[at_end, belongs[at_end]] = 1

@@ -171,10 +171,14 @@ def _lines(
         f"{len(said['applied'])} molecules seen from {said['basis_molecules']:,}, {said['method']} of {info.column}, "
         f"{said['seeds']} seeds of {said['fitted_on']:,} molecules each",
         "In every seed: " + _grouped(answer["verdicts"]),
-        f"Of the basis' own pairs it holds for: {chance}",
+        f"Of the basis' own pairs it holds, in one seed, for: {chance}",
     ]
     if said["method"] != "qformer":
-        lines.append("In the full space, without a projection: " + _grouped(answer["verdicts_full"]))
+        lines.append(
+            "In the full space, without a projection: "
+            + _grouped(answer["verdicts_full"])
+            + f" (of the basis' own pairs ⟂ holds there for {answer['chance_full']['⟂']:.0%})"
+        )
     if len(rows) <= SHOWN:
         shown = [
             (row["a"], row["b"], f"{row['angle']:.0f} ± {row['angle_sd']:.0f}",

@@ -17,7 +17,7 @@ from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, update_rows
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
-from ribospace.files import is_file, is_folder, written_whole
+from ribospace.files import is_file, is_folder, require_ending, written_whole
 from ribospace.records import clean
 
 COLUMNS = {"structure": pa.string(), "mfe": pa.float32()}
@@ -65,6 +65,10 @@ def fold(
         return
     if where:
         raise UserError("--where chooses molecules of a collection. Leave it out, or name a collection.")
+    if out is not None:
+        require_ending(out, (".tsv",))
+        if is_file(what) and out.exists() and out.samefile(what):
+            raise UserError(f"--out {out} is the file that is read. Choose another.")
     asked = asked_for(draw, drawing, form, colour)
     ids, sequences = _molecules(what)
     require_fitting(asked, ids, sequences)

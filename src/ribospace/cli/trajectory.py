@@ -79,7 +79,7 @@ def trajectory(
         small = follow(vectors[first], found, None if at is None else int(place[at]), seed=seed, **options)
     with progress_bar("Stability", "runs") as progress:
         stable = stability(vectors[first], found, small, runs, seed=seed, progress=progress, **options)
-    one = spread(small, first, place)
+    one = spread(small, first, place, at)
     said = {
         "collection": str(collection), "embedding": info.column, "encoder": info.encoder, "revision": info.revision,
         "where": where, "k": k, "method": method, "resolution": resolution, "approximate": approximate,
