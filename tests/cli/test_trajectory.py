@@ -101,6 +101,7 @@ def test_a_disconnected_collection_says_what_it_could_not_reach(run, tmp_path):
     )
     assert answer.code == 0, answer.err
     assert "40 molecules cannot be reached from the root" in answer.out
+    assert "NaN" not in (tmp_path / "o" / "results.json").read_text()
     assert Collection.open(store.path).count("trajectory_pseudotime IS NULL") == 40
 
 

@@ -22,7 +22,7 @@ from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model, find_column
 from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table
 from ribospace.collection import Collection
-from ribospace.collection.columns import add_columns, fragments, update_rows
+from ribospace.collection.columns import add_columns, fragments, require_addable, update_rows
 from ribospace.collection.store import require_column_name, vectors_of
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
@@ -69,6 +69,7 @@ def trajectory(
     require_column_name(name)
     require_own(out, FILES, "stability", "trajectory")
     store = Collection.open(collection)
+    require_addable(store, _fields(name))
     info = find_column(store, model, pool)
     records, vectors, left_out = _load(store, info.column, info.width, where, label)
     at, begins = _root(store, records, vectors, root)
@@ -195,7 +196,7 @@ def _answer(result: _Result) -> dict[str, Any]:
     return {
         "stability": {
             "adjusted_rand": stable.clusters.tolist(),
-            "spearman": stable.pseudotime.tolist(),
+            "spearman": [float(rho) if np.isfinite(rho) else None for rho in stable.pseudotime],
             "terminal_states": stable.ends.tolist(),
         },
         "terminal_states": [result.records["id"][row].as_py() for row in one.ends.tolist()],
@@ -220,7 +221,7 @@ def _clusters(result: _Result) -> list[dict[str, Any]]:
             {
                 "cluster": number,
                 "molecules": len(inside),
-                "pseudotime": round(float(time), 4),
+                "pseudotime": round(float(time), 4) if np.isfinite(time) else None,
                 "terminal": " ".join(str(n) for n, row in enumerate(one.ends, 1) if one.clusters[row] == number),
                 "root": "root" if one.clusters[one.root] == number else "",
                 "median_length_nt": float(np.median(lengths[inside])),
@@ -260,9 +261,13 @@ def _h5ad(path: Path, result: _Result, name: str) -> None:
     data.write_h5ad(path, convert_strings_to_categoricals=False)
 
 
+def _fields(name: str) -> list[pa.Field]:
+    return [pa.field(f"{name}_cluster", pa.int32()), pa.field(f"{name}_pseudotime", pa.float32())]
+
+
 def _keep(store: Collection, name: str, ids: pa.ChunkedArray, one: Trajectory) -> None:
     """Write the columns; molecules that were not followed are null."""
-    fields = [pa.field(f"{name}_cluster", pa.int32()), pa.field(f"{name}_pseudotime", pa.float32())]
+    fields = _fields(name)
     unknown = np.isnan(one.pseudotime)
     values = [pa.array(one.clusters, pa.int32()), pa.array(one.pseudotime, pa.float32(), mask=unknown)]
     ids = ids.combine_chunks()
@@ -278,14 +283,14 @@ def _keep(store: Collection, name: str, ids: pa.ChunkedArray, one: Trajectory) -
 
 def _lines(result: _Result, rows: list[dict[str, Any]], name: str, out: Path) -> list[str]:
     said, answer = result.said, _answer(result)
-    shown = sorted(rows, key=lambda row: (np.isnan(row["pseudotime"]), row["pseudotime"]))
+    shown = sorted(rows, key=lambda row: (row["pseudotime"] is None, row["pseudotime"] or 0.0))
     keys = ("cluster", "molecules", "pseudotime", "median_length_nt", "share_cca", "terminal", "commonest")
     lines = [
         f"{said['molecules']:,} molecules by {said['embedding']}: {answer['clusters_found']} clusters, "
         f"{len(answer['terminal_states'])} terminal states",
         f"Root {said['root']}: {said['root_said']}",
         table(
-            [[row[key] for key in keys] for row in shown[:SHOWN]],
+            [["-" if row[key] is None else row[key] for key in keys] for row in shown[:SHOWN]],
             ("cluster", "molecules", "pseudotime", "nt", "CCA", "terminal", said["label"]),
             range(5),
         ),
@@ -297,7 +302,7 @@ def _lines(result: _Result, rows: list[dict[str, Any]], name: str, out: Path) ->
         lines.append(
             f"Over {said['runs']} runs, each with another seed and without a tenth of the molecules: clusters alike by "
             f"{np.mean(stable['adjusted_rand']):.2f} (adjusted Rand index), pseudotime by "
-            f"{np.nanmean(stable['spearman']):.3f} (Spearman), {min(stable['terminal_states'])} to "
+            f"{np.nanmean(result.stable.pseudotime):.3f} (Spearman), {min(stable['terminal_states'])} to "
             f"{max(stable['terminal_states'])} terminal states"
         )
     if answer["not_reached"]:

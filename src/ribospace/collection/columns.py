@@ -150,10 +150,17 @@ def add_columns(collection: Collection, fields: Iterable[pa.Field]) -> None:
     UserError
         If it has one of that name with another type.
     """
+    fields = list(fields)
+    require_addable(collection, fields)
     for field in fields:
         if field.name not in collection.schema.names:
             collection._table.add_columns(field)
-        elif (there := collection.schema.field(field.name).type) != field.type:
+
+
+def require_addable(collection: Collection, fields: Iterable[pa.Field]) -> None:
+    """Refuse columns that the collection has with another type."""
+    for field in fields:
+        if field.name in collection.schema.names and (there := collection.schema.field(field.name).type) != field.type:
             raise UserError(
                 f"{collection.uri} has a column {field.name!r} of {there} already, where {field.type} is to be kept. "
                 "Rename it in what was imported."
