@@ -155,6 +155,9 @@ def test_an_anndata_takes_it_and_scanpy_reads_it(small, tmp_path):
     again = scanpy.read_h5ad(tmp_path / "t.h5ad")
     scanpy.tl.diffmap(again, n_comps=5)  # uses the neighbours that are in the file
     assert again.obsm["X_diffmap"].shape == (600, 5)
+    pytest.importorskip("igraph", reason="needs igraph: pip install 'ribospace[scanpy]'")
+    scanpy.tl.paga(again, groups="trajectory_cluster")
+    assert again.uns["paga"]["connectivities"].shape[0] == seen.between.shape[0]
     np.testing.assert_allclose(again.uns["trajectory"]["cluster_graph"], seen.between.toarray())
 
 

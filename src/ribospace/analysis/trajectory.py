@@ -322,8 +322,8 @@ def trajectory(
     -------
     Trajectory
         And in `data`: obs[f"{key}_cluster"] (categories), obs[f"{key}_pseudotime"], obsm[f"{key}_lineages"],
-        obsp["connectivities"] and uns["neighbors"] for scanpy, uns["iroot"], and uns[key] with the rows of the ends,
-        the graph of clusters and what was asked.
+        obsp["connectivities"], obsp["distances"] and uns["neighbors"] for scanpy, uns["iroot"], and uns[key] with the
+        rows of the ends, the graph of clusters and what was asked.
 
     Examples
     --------
@@ -355,8 +355,11 @@ def write(data: AnnData, one: Trajectory, key: str, asked: dict[str, object]) ->
     data.obs[f"{key}_pseudotime"] = one.pseudotime
     data.obsm[f"{key}_lineages"] = one.lineages
     data.obsp["connectivities"] = one.graph
+    apart = np.maximum(graphs.lengths(one.graph, np.asarray(data.X, dtype=np.float64)), 1e-12)
+    data.obsp["distances"] = sp.csr_matrix((apart, one.graph.indices, one.graph.indptr), shape=one.graph.shape)
     data.uns["neighbors"] = {
         "connectivities_key": "connectivities",
+        "distances_key": "distances",
         "params": {"n_neighbors": asked["k"], "method": "umap", "metric": "euclidean"},
     }
     data.uns["iroot"] = one.root
