@@ -122,9 +122,9 @@ def is_file(text: str) -> bool:
 
 
 def is_folder(text: str) -> bool:
-    """Whether a text names a folder; see `is_file`."""
+    """Whether a text names a folder; see `is_file`. An empty one names none, though its path would be this folder."""
     try:
-        return Path(text).is_dir()
+        return bool(text) and Path(text).is_dir()
     except OSError:
         return False
 

@@ -33,6 +33,15 @@ def test_approximate_ones_say_their_recall_and_come_again():
     assert neighbours(small, 5, approximate=True).recall == 1  # few points are searched exactly
 
 
+def test_lists_that_hold_too_few_are_made_up_for():
+    generator = np.random.default_rng(0)
+    clumps = 50 * generator.normal(size=(200, 4))[generator.integers(200, size=10_000)]
+    vectors = (clumps + generator.normal(size=(10_000, 4))).astype(np.float32)
+    found = neighbours(vectors, 900, approximate=True)
+    assert (found.rows >= 0).all()
+    assert found.distances.max() < 1000
+
+
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=40))
 def test_distinct_gives_every_vector_back(values):
     vectors = np.stack([values, np.negative(values)], axis=1).astype(np.float32)

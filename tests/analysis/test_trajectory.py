@@ -118,7 +118,7 @@ def test_what_cannot_be_reached_has_no_pseudotime():
     assert (seen.clusters >= 0).all()
     assert not set(seen.clusters[:400]) & set(seen.clusters[400:])
     assert np.isnan(seen.cluster_times()[seen.clusters[450]])
-    assert np.isnan(flow(seen, vectors[:, :2].astype(float))[450:]).all() or True
+    assert np.isnan(flow(seen, vectors[:, :2].astype(float))[450:]).all()
     assert np.isfinite(stability(vectors, search(vectors, 15)[2], seen, 2).pseudotime).all()
 
 
@@ -141,6 +141,14 @@ def test_stability_tells_structure_from_noise():
     assert tree_.pseudotime.min() > 0.98
     assert tree_.clusters.mean() > blob.clusters.mean() + 0.2
     assert (tree_.ends == 3).all()
+
+
+def test_a_root_that_was_not_given_is_found_anew(small):
+    one, found = small
+    whole = follow(one.vectors, found)
+    seen = stability(one.vectors, found, whole, 4, anew=True)
+    assert ((seen.pseudotime >= 0) & (seen.pseudotime <= 1)).all()
+    assert seen.pseudotime.min() <= stability(one.vectors, found, whole, 4).pseudotime.min()
 
 
 def test_an_anndata_takes_it_and_scanpy_reads_it(small, tmp_path):

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from ribospace.collection import Collection
+from ribospace.records import record_batch
 from ribospace.sources.sample import read_sample
 
 COLI = "Escherichia coli str. K-12 substr. MG1655"
@@ -35,6 +36,13 @@ def test_every_trna_gene_of_e_coli_ends_in_cca(store, run, tmp_path):
     one = store.table(["id"], f"species = '{COLI}' AND rna_type = 'tRNA'")["id"][0].as_py()
     again = run(*words, "--cluster-of", one, "--json")
     assert again.json["cluster"] == COLI
+
+
+def test_numbers_with_fractions_are_no_clusters(refused, tmp_path):
+    store = Collection.create(tmp_path / "scores")
+    store.append([record_batch(["a", "b"], ["ACGU", "GGCC"], {"score": [0.5, 0.7]})])
+    words = ["composition", store.path, "--clusters", "score", "--cluster", "0.5", "--out", tmp_path / "out"]
+    refused(words, "'score' has numbers with fractions, not clusters")
 
 
 def test_what_is_refused(store, refused, tmp_path):

@@ -28,7 +28,7 @@ def test_a_sequence(run, refused):
 
 
 def test_nothing_to_fold(refused):
-    refused(["fold", ""], "There is no sequence to fold")
+    refused(["fold", ""], "no sequence")
 
 
 def test_a_file(run, tmp_path):

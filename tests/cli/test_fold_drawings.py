@@ -72,6 +72,18 @@ def test_a_bad_table_is_one_sentence(refused, tmp_path, table, said):
     assert not (tmp_path / "d").exists()
 
 
+def test_values_of_what_is_not_drawn_do_not_set_the_scale(run, tmp_path):
+    (tmp_path / "m.fasta").write_text(">a\nGGGAAACCC\n")
+    (tmp_path / "v.tsv").write_text("id\tposition\tvalue\na\t1\t0.25\na\t2\t0.75\n")
+    words = ["fold", tmp_path / "m.fasta", "--colour", tmp_path / "v.tsv", "--draw"]
+    assert run(*words, tmp_path / "one").code == 0
+    with open(tmp_path / "v.tsv", "a") as file:
+        file.write("other\t1\t1000\n")
+    assert run(*words, tmp_path / "two").code == 0
+    one, two = (tmp_path / folder / "a.layout.svg" for folder in ("one", "two"))
+    assert one.read_text() == two.read_text()
+
+
 def test_bad_options(refused, tmp_path):
     at = ["fold", TRNA, "--draw", tmp_path / "d"]
     refused([*at, "--drawing", "layuot"], "Did you mean layout?")

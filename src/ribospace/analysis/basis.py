@@ -102,7 +102,7 @@ def see(
         raise UserError("No molecule with a vector to apply the basis to. Widen --apply.")
     places, limits, held = [], [], []
     shown = np.empty((0, dims))
-    many = min(most, max(20, int(SHARE * len(fit))))
+    many = min(most, int(SHARE * len(fit)))
     for number in range(seeds):
         generator = np.random.default_rng([seed, number])
         chosen = np.sort(generator.choice(len(fit), many, replace=False))

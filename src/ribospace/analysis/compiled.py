@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,6 +38,6 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
         def call(*arguments: Any) -> Any:
             return made()(*arguments)
 
-        return call  # type: ignore[return-value]
+        return cast(Function, call)
 
     return decorate

@@ -14,7 +14,7 @@ from numba import prange
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from ribospace.analysis.compiled import compiled
-from ribospace.analysis.leiden import leiden
+from ribospace.analysis.leiden import by_size, leiden
 from ribospace.analysis.neighbours import Neighbours
 
 Floats = npt.NDArray[np.float64]
@@ -73,7 +73,7 @@ def neighbour_graph(found: Neighbours, local: float = 1.0) -> Graph:
     both.sort_indices()
     shared = _shared(directed.indptr, directed.indices, both.indptr, both.indices)
     everything = np.ones(len(shared), dtype=bool)
-    return Graph(_kept(both, everything, shared), _kept(both, everything, shared * both.data))
+    return Graph(with_edges(both, everything, shared), with_edges(both, everything, shared * both.data))
 
 
 def pruned(graph: Graph, deviations: float = 0.15) -> sp.csr_matrix:
@@ -88,10 +88,15 @@ def pruned(graph: Graph, deviations: float = 0.15) -> sp.csr_matrix:
     shared = graph.jaccard.data
     keep = shared > shared.mean() - deviations * shared.std()
     keep |= _holding(graph.jaccard, shared, keep)
-    return _kept(graph.jaccard, keep, shared)
+    return with_edges(graph.jaccard, keep, shared)
 
 
-def _kept(graph: sp.csr_matrix, keep: npt.NDArray[np.bool_], weights: npt.NDArray[np.floating]) -> sp.csr_matrix:
+def rows_of(graph: sp.csr_matrix) -> npt.NDArray[np.int64]:
+    """(edges,) the row of each edge, as `indices` are their columns."""
+    return np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+
+
+def with_edges(graph: sp.csr_matrix, keep: npt.NDArray[np.bool_], weights: npt.NDArray[np.floating]) -> sp.csr_matrix:
     """The same graph with some of its edges, and other weights."""
     starts = np.concatenate([[0], np.cumsum(keep)])[graph.indptr]
     return sp.csr_matrix((weights[keep], graph.indices[keep], starts), shape=graph.shape)
@@ -123,10 +128,10 @@ def _holding(
     both: sp.csr_matrix, shared: npt.NDArray[np.floating], keep: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
     """The strongest edges between parts that pruning has cut off, as few as join them again."""
-    parts = connected_components(_kept(both, keep, shared), directed=False)[1]
+    parts = connected_components(with_edges(both, keep, shared), directed=False)[1]
     if parts.max() == connected_components(both, directed=False)[0] - 1:
         return np.zeros(len(keep), dtype=bool)
-    rows = np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
+    rows, n = rows_of(both), both.shape[0]
     cut = np.flatnonzero((parts[rows] != parts[both.indices]) & (rows < both.indices))
     cost = 2.0 - shared[cut].astype(np.float64)
     order = np.lexsort((cut, cost))  # of several edges between two parts the strongest
@@ -135,12 +140,8 @@ def _holding(
     between = sp.csr_matrix((cost[order][first], np.divmod(pairs, parts.max() + 1)), shape=(parts.max() + 1,) * 2)
     tree = minimum_spanning_tree(between).tocoo()
     chosen = cut[order][first][np.isin(pairs, tree.row.astype(np.int64) * (parts.max() + 1) + tree.col)]
-    holding = set(zip(rows[chosen].tolist(), both.indices[chosen].tolist(), strict=True))
-    wanted = np.zeros(len(keep), dtype=bool)
-    for one_end, other_end in [*holding, *((b, a) for a, b in holding)]:
-        begin = both.indptr[one_end]
-        wanted[begin + np.searchsorted(both.indices[begin : both.indptr[one_end + 1]], other_end)] = True
-    return wanted
+    edges = np.minimum(rows, both.indices) * n + np.maximum(rows, both.indices)  # the same in both directions
+    return np.isin(edges, edges[chosen])
 
 
 def cluster(graph: sp.csr_matrix, seed: int = 0, resolution: float = 1.0, smallest: int = 10) -> Ints:
@@ -174,11 +175,7 @@ def cluster(graph: sp.csr_matrix, seed: int = 0, resolution: float = 1.0, smalle
             labels[inside] = np.where(parts == 0, one, labels.max() + parts)
         if labels.max() == before:
             break
-    labels = _merged(graph, labels, smallest)
-    sizes = np.bincount(labels)
-    names = np.empty(len(sizes), dtype=np.int64)
-    names[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return names[labels]
+    return by_size(_merged(graph, labels, smallest))
 
 
 def _merged(graph: sp.csr_matrix, labels: Ints, smallest: int) -> Ints:
@@ -217,7 +214,7 @@ def cluster_graph(affinity: sp.csr_matrix, labels: Ints, weakest: float = 0.15) 
 
     Returns
     -------
-    (clusters, clusters) symmetric CSR, its mean weight 1.
+    (clusters, clusters) symmetric CSR; 1 is the mean weight of all edges before weak ones are dropped.
     """
     total = joined(affinity, labels).tocoo()
     if not total.nnz:
@@ -229,7 +226,7 @@ def cluster_graph(affinity: sp.csr_matrix, labels: Ints, weakest: float = 0.15) 
     tree = minimum_spanning_tree(strong)
     tree = tree + tree.T
     keep = whole.data >= whole.data.mean() - weakest * whole.data.std()
-    return sp.csr_matrix(_kept(whole, keep, whole.data).maximum(whole.multiply(tree > 0)))
+    return sp.csr_matrix(with_edges(whole, keep, whole.data).maximum(whole.multiply(tree > 0)))
 
 
 def averaged(graph: sp.csr_matrix, values: Floats, rounds: int = 1) -> Floats:
@@ -252,7 +249,7 @@ def _means(starts: Ints, edges: Ints, values: Floats) -> Floats:  # pragma: no c
 
 def lengths(graph: sp.csr_matrix, places: Floats) -> Floats:
     """(edges,) Euclidean distance between the ends of each edge, for (n, m) places."""
-    return _lengths(graph.indptr, graph.indices, np.ascontiguousarray(places))  # type: ignore[no-any-return]
+    return _lengths(graph.indptr, graph.indices, np.ascontiguousarray(places))
 
 
 @compiled(parallel=True)

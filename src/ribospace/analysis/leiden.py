@@ -50,10 +50,21 @@ def leiden(graph: sp.csr_matrix, seed: int = 0, resolution: float = 1.0, passes:
         last, found = found, _pass(graph, found, generator, resolution)
         if len(np.unique(np.stack([last, found]), axis=1).T) == len(np.unique(found)) == len(np.unique(last)):
             break
-    sizes = np.bincount(found)
+    return by_size(found)
+
+
+def by_size(labels: Ints) -> Ints:
+    """The same communities numbered from the largest.
+
+    Examples
+    --------
+    >>> by_size(np.array([0, 1, 1, 2, 2, 2])).tolist()
+    [2, 1, 1, 0, 0, 0]
+    """
+    sizes = np.bincount(labels)
     names = np.empty(len(sizes), dtype=np.int64)
     names[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return names[found]
+    return names[labels]
 
 
 def _pass(graph: sp.csr_matrix, found: Ints, generator: np.random.Generator, resolution: float) -> Ints:

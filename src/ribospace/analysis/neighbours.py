@@ -97,6 +97,8 @@ def neighbours(
     if not approximate or n < _LISTS_LEAST:
         return Neighbours(*_search(_flat(centred), centred, np.arange(n), k, progress))
     rows, distances = _search(_lists(centred, seed), centred, np.arange(n), k, progress)
+    short = np.flatnonzero((rows < 0).any(axis=1))  # the lists looked at held too few
+    rows[short], distances[short] = _search(_flat(centred), centred, short, k, silent)
     asked = np.sort(np.random.default_rng(seed).choice(n, _ASKED, replace=False))
     true = _search(_flat(centred), centred, asked, k, silent)[0]
     hits = [np.isin(mine, theirs).sum() for mine, theirs in zip(rows[asked], true, strict=True)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -207,7 +207,8 @@ def stability(
     *,
     seed: int = 0,
     progress: Progress = silent,
-    **options: object,
+    anew: bool = False,
+    **options: Any,
 ) -> Stability:
     """Follow again, `runs` times, with other seeds and without a tenth of the molecules, drawn at random.
 
@@ -221,6 +222,9 @@ def stability(
         The first run's is the next.
     progress
         Told how many runs are done.
+    anew
+        Find the root anew each time, as where none was given; the direction means nothing then, so the correlation is
+        taken without its sign.
     options
         Of `follow`.
     """
@@ -230,13 +234,13 @@ def stability(
     rows = []
     for run in range(runs):
         drop = np.random.default_rng([seed, run]).random(len(vectors)) < 0.1
-        drop[whole.root] = False
+        drop[whole.root] &= anew
         kept = np.flatnonzero(~drop)
-        root = int(np.searchsorted(kept, whole.root))
-        one = follow(vectors[kept], found.without(drop), root, seed=seed + 1 + run, fewest=2, **options)  # type: ignore[arg-type]
+        root = None if anew else int(np.searchsorted(kept, whole.root))
+        one = follow(vectors[kept], found.without(drop), root, seed=seed + 1 + run, fewest=2, **options)
         both = np.isfinite(one.pseudotime) & np.isfinite(whole.pseudotime[kept])
         rho = spearmanr(one.pseudotime[both], whole.pseudotime[kept][both])[0] if both.sum() > 2 else np.nan
-        rows.append((adjusted_rand_score(whole.clusters[kept], one.clusters), rho, len(one.ends)))
+        rows.append((adjusted_rand_score(whole.clusters[kept], one.clusters), abs(rho) if anew else rho, len(one.ends)))
         progress(run + 1, runs)
     table = np.array(rows, dtype=np.float64).reshape(runs, 3)
     return Stability(table[:, 0], table[:, 1], table[:, 2].astype(np.int64))
@@ -244,7 +248,7 @@ def stability(
 
 def flow(one: Trajectory, places: Floats) -> Floats:
     """Where pseudotime grows to on a map: (n, 2) mean step to later neighbours; NaN where there is none."""
-    rows = np.repeat(np.arange(len(places)), np.diff(one.graph.indptr))
+    rows = graphs.rows_of(one.graph)
     with np.errstate(invalid="ignore"):
         later = one.pseudotime[one.graph.indices] > one.pseudotime[rows]
     rows, ahead = rows[later], one.graph.indices[later]
@@ -341,7 +345,8 @@ def trajectory(
         vectors[first], found, None if at is None else int(place[at]), method=method, seed=seed, resolution=resolution
     )
     one = spread(small, first, place, at)
-    write(data, one, key, {"k": k, "method": method, "seed": seed, "recall": found.recall, "resolution": resolution})
+    asked = {"k": k, "method": method, "seed": seed, "resolution": resolution, "neighbours_recall": found.recall}
+    write(data, one, key, asked)
     return one
 
 

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu, spsolve_triangular
 
 from ribospace.analysis.compiled import compiled
+from ribospace.analysis.graph import rows_of, with_edges
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -80,13 +81,9 @@ def forward(graph: sp.csr_matrix, times: Floats, steepness: float = 4.0) -> sp.c
         0: no bias.
     """
     biased = sp.csr_matrix(graph, dtype=np.float64, copy=True)
-    ahead = (times[biased.indices] - times[_rows(biased)]) * steepness / (times.std() or 1.0)
+    ahead = (times[biased.indices] - times[rows_of(biased)]) * steepness / (times.std() or 1.0)
     biased.data /= 1 + np.exp(-np.clip(ahead, -50, 50))
     return biased
-
-
-def _rows(graph: sp.csr_matrix) -> Ints:
-    return np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
 
 
 def way(lengths: sp.csr_matrix, root: int, rounds: int = 2) -> Floats:
@@ -126,9 +123,8 @@ def way(lengths: sp.csr_matrix, root: int, rounds: int = 2) -> Floats:
 def _earlier(graph: sp.csr_matrix, times: Floats) -> sp.csr_matrix:
     """The edges that lead to an earlier node."""
     with np.errstate(invalid="ignore"):
-        keep = times[_rows(graph)] > times[graph.indices]
-    starts = np.concatenate([[0], np.cumsum(keep)])[graph.indptr]
-    return sp.csr_matrix((graph.data[keep], graph.indices[keep], starts), shape=graph.shape)
+        keep = times[rows_of(graph)] > times[graph.indices]
+    return with_edges(graph, keep, graph.data)
 
 
 def _mean_over(steps: sp.csr_matrix, times: Floats, given: Floats) -> Floats:
@@ -138,7 +134,7 @@ def _mean_over(steps: sp.csr_matrix, times: Floats, given: Floats) -> Floats:
     rank[order] = np.arange(len(order))
     many = np.diff(steps.indptr)
     weights = -1.0 / np.repeat(np.maximum(many, 1), many)
-    matrix = sp.csr_matrix((weights, (rank[_rows(steps)], rank[steps.indices])), shape=steps.shape)
+    matrix = sp.csr_matrix((weights, (rank[rows_of(steps)], rank[steps.indices])), shape=steps.shape)
     solved = spsolve_triangular(sp.csr_matrix(sp.eye(len(times)) + matrix), given[order], lower=True)
     return np.asarray(solved)[rank]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model, find_column
-from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table
+from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table, write_rows
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.errors import UserError
 from ribospace.files import versions, written_whole
@@ -59,10 +58,11 @@ def basis(
     names, looked = store.embedding(info.column, apply)
     if len(names) > MOST:
         raise UserError(f"--apply names {len(names):,} molecules; {MOST} can be told apart. Narrow the condition.")
-    _, vectors = store.embedding(info.column, fit)
-    fitting, looked_at = vectors[_usable(vectors, method)], looked[_usable(looked, method)]
-    names = [name for name, fine in zip(names, _usable(looked, method), strict=True) if fine]
-    both = len(set(names) & set(store.table(["id"], fit)["id"].to_pylist())) if len(names) else 0
+    of_basis, vectors = store.embedding(info.column, fit)
+    usable = _usable(looked, method)
+    fitting, looked_at = vectors[_usable(vectors, method)], looked[usable]
+    names = [name for name, fine in zip(names, usable, strict=True) if fine]
+    both = len(set(names) & set(of_basis))
     with progress_bar(f"Fitting {method}", "seeds") as progress:
         seen = see(fitting, looked_at, method, dims, seeds, most_fit, seed, progress)
     full = seen if method == "qformer" else see(fitting, looked_at, "qformer", dims, seeds, most_fit, seed)
@@ -146,11 +146,7 @@ def _write(
         for name, place in zip(names, each, strict=True)
     ]
     for file, table_rows in (("angles.tsv", rows), ("coordinates.tsv", coordinates)):
-        with open(folder / file, "w", encoding="utf-8", newline="") as handle:
-            header = list(table_rows[0]) if table_rows else ["a", "b"]
-            writer = csv.DictWriter(handle, header, delimiter="\t", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(table_rows)
+        write_rows(folder / file, table_rows, () if table_rows else ("a", "b"))
     (folder / "results.json").write_text(
         json.dumps({**said, **answer}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )

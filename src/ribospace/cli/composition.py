@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import typer
 
-from ribospace.cli.output import CollectionAt, Json, require_own, say, table
+from ribospace.cli.output import CollectionAt, Json, require_own, say, table, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.store import ids_in
 from ribospace.errors import UserError, nearest
@@ -46,6 +45,8 @@ def composition(
     store = Collection.open(collection)
     if clusters not in store.plain_columns:
         raise UserError(f"{store.uri} has no column {clusters!r}. {nearest(clusters, store.plain_columns)}")
+    if pa.types.is_floating(store.schema.field(clusters).type):
+        raise UserError(f"The column {clusters!r} has numbers with fractions, not clusters. Choose another.")
     if bool(cluster_of) == bool(cluster):
         raise UserError("Say which cluster: --cluster-of a molecule's id, or --cluster its name; one of them.")
     name = cluster or _cluster_of(store, clusters, cluster_of)
@@ -133,10 +134,7 @@ def _rows(found: dict[str, Composition]) -> list[dict[str, Any]]:
 
 def _write(folder: Path, about: dict[str, Any], found: dict[str, Composition]) -> None:
     rows = _rows(found)
-    with open(folder / "composition.tsv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(folder / "composition.tsv", rows)
     properties = {
         name: {key: one.tolist() if isinstance(one, np.ndarray) else one for key, one in asdict(each).items()}
         for name, each in found.items()

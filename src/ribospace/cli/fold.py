@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 from ribospace.cli.data import read_file
 from ribospace.cli.fold_drawings import MOST_OF_COLLECTION, Asked, asked_for, require_fitting
 from ribospace.cli.fold_drawings import draw as drawn
-from ribospace.cli.output import Json, progress_bar, say
+from ribospace.cli.output import Json, progress_bar, say, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, update_rows
 from ribospace.collection.place import is_remote
@@ -56,8 +55,6 @@ def fold(
     """
     from ribospace.analysis.structure import LONGEST, fold_many
 
-    if not what.strip():
-        raise UserError("There is no sequence to fold. Give one, a file, or a collection.")
     if is_remote(what) or is_folder(what):
         if out is not None:
             raise UserError("--out is for a sequence or a file. Structures of a collection become its columns.")
@@ -85,10 +82,8 @@ def fold(
     if len(rows) > SHOWN:
         lines.append(f"{len(rows) - SHOWN:,} more are not shown: --out FILE.tsv has all")
     if out is not None:
-        with written_whole(out) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        with written_whole(out) as beside:
+            write_rows(beside, rows)
         lines.append(f"Wrote {len(rows):,} structures to {out}")
     if asked is not None:
         lines.append(drawn(asked, ids, found))

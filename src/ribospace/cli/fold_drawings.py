@@ -164,10 +164,12 @@ def draw(asked: Asked, ids: Sequence[str], found: Sequence[Folded]) -> str:
     """Draw the molecules into files NAME.DRAWING.svg or .png; a line on what was drawn."""
     from matplotlib import rc_context
 
+    drawn = [value for one in set(ids) & set(asked.values) for value in asked.values[one].values()]
+    scale = (min(drawn), max(drawn)) if drawn else (0.0, 1.0)
     files = 0
     with progress_bar("Drawing") as progress, rc_context({"svg.fonttype": "none", "svg.hashsalt": "ribospace"}):
         for done, (one, name, folded) in enumerate(zip(ids, file_names(ids), found, strict=True), 1):
-            for what, figure in _figures(asked, one, folded):
+            for what, figure in _figures(asked, one, folded, scale):
                 for ending in asked.formats:
                     with written_whole(asked.folder / f"{name}.{what}.{ending}") as beside:
                         figure.savefig(beside, metadata={"Date": None} if ending == "svg" else None)
@@ -176,7 +178,7 @@ def draw(asked: Asked, ids: Sequence[str], found: Sequence[Folded]) -> str:
     return f"Drew {len(ids):,} structures into {asked.folder}: {files:,} files"
 
 
-def _figures(asked: Asked, name: str, folded: Folded) -> Iterator[tuple[str, Figure]]:
+def _figures(asked: Asked, name: str, folded: Folded, scale: tuple[float, float]) -> Iterator[tuple[str, Figure]]:
     from ribospace import plots
     from ribospace.analysis.structure import expected_heights, heights, layout, positional_entropy
 
@@ -184,7 +186,7 @@ def _figures(asked: Asked, name: str, folded: Folded) -> Iterator[tuple[str, Fig
     one = plots.Structure(
         name, folded.energy, folded.sequence, layout(folded.structure), folded.pairs(), np.zeros(n, dtype=bool).tolist()
     )
-    values = _values(asked, name, folded)
+    values = _values(asked, name, folded, scale)
     for what in asked.drawings:
         if what == "layout":
             yield what, plots.layout_figure(one, values)
@@ -201,8 +203,8 @@ def _figures(asked: Asked, name: str, folded: Folded) -> Iterator[tuple[str, Fig
             yield what, plots.mountain_figure(name, mountains, positional_entropy(folded.probable, n))
 
 
-def _values(asked: Asked, name: str, folded: Folded) -> Any:
-    """What a molecule's bases are coloured by, on one scale for all molecules."""
+def _values(asked: Asked, name: str, folded: Folded, scale: tuple[float, float]) -> Any:
+    """What a molecule's bases are coloured by, on one scale for all that are drawn."""
     from ribospace.analysis.structure import paired
     from ribospace.plots import Values
 
@@ -214,5 +216,4 @@ def _values(asked: Asked, name: str, folded: Folded) -> Any:
     given: npt.NDArray[np.float64] = np.full(n, np.nan)
     for place, value in asked.values.get(name, {}).items():
         given[place] = value
-    every = [value for values in asked.values.values() for value in values.values()]
-    return Values(asked.colour, given, (min(every), max(every)))
+    return Values(asked.colour, given, scale)

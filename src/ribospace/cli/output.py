@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 import time
@@ -45,6 +46,21 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], right: Sequen
         for row in cells
     ]
     return "\n".join(f"  {line}" for line in lines)
+
+
+def write_rows(
+    path: Path, rows: Sequence[Mapping[str, Any]], header: Sequence[str] = (), about: Mapping[str, Any] | None = None
+) -> None:
+    """Write rows as .tsv, by default with the first row's keys as header, below a line `about` them if there is one.
+
+    None is an empty cell.
+    """
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        if about is not None:
+            file.write(f"# {json.dumps(about)}\n")
+        writer = csv.DictWriter(file, list(header or rows[0]), delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def require_own(out: Path, files: Iterable[str], key: str, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
@@ -20,7 +19,7 @@ import typer
 from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model, find_column
-from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table
+from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, require_addable, update_rows
 from ribospace.collection.store import require_column_name, vectors_of
@@ -79,7 +78,8 @@ def trajectory(
     with progress_bar("Following"):
         small = follow(vectors[first], found, None if at is None else int(place[at]), seed=seed, **options)
     with progress_bar("Stability", "runs") as progress:
-        stable = stability(vectors[first], found, small, runs, seed=seed, progress=progress, **options)
+        anew = at is None
+        stable = stability(vectors[first], found, small, runs, seed=seed, progress=progress, anew=anew, **options)
     one = spread(small, first, place, at)
     said = {
         "collection": str(collection), "embedding": info.column, "encoder": info.encoder, "revision": info.revision,
@@ -165,10 +165,7 @@ def _write(folder: Path, result: _Result, name: str) -> list[dict[str, Any]]:
     one, records, said = result.one, result.records, result.said
     rows = _clusters(result)
     for file, table_rows in (("clusters.tsv", rows), ("molecules.tsv", _molecules(result))):
-        with open(folder / file, "w", encoding="utf-8", newline="") as handle:
-            writer = csv.DictWriter(handle, list(table_rows[0]), delimiter="\t", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(table_rows)
+        write_rows(folder / file, table_rows)
     labels = records[said["label"]].to_pylist()
     labels = [None if one is None else str(one) for one in labels]
     title = f"{len(records):,} molecules by {said['embedding']}, root {said['root']}"
@@ -212,10 +209,10 @@ def _clusters(result: _Result) -> list[dict[str, Any]]:
     lengths = records["length"].to_numpy()
     ending = pc.ends_with(records["sequence"], "CCA").to_numpy()
     labels = records[result.said["label"]].to_pylist()
-    lineages = np.nan_to_num(one.lineages)
     rows = []
     for number, time in enumerate(one.cluster_times()):
         inside = np.flatnonzero(one.clusters == number)
+        shares = one.lineages[inside[np.isfinite(one.pseudotime[inside])]]
         common = Counter(str(labels[row]) for row in inside if labels[row] is not None).most_common(3)
         rows.append(
             {
@@ -227,7 +224,7 @@ def _clusters(result: _Result) -> list[dict[str, Any]]:
                 "median_length_nt": float(np.median(lengths[inside])),
                 "share_cca": round(float(ending[inside].mean()), 4),
                 "commonest": ", ".join(f"{what} {many / len(inside):.0%}" for what, many in common),
-                "lineages": " ".join(f"{share:.2f}" for share in lineages[inside].mean(axis=0)),
+                "lineages": " ".join(f"{share:.2f}" for share in shares.mean(axis=0)) if len(shares) else "",
             }
         )
     return rows
@@ -236,10 +233,12 @@ def _clusters(result: _Result) -> list[dict[str, Any]]:
 def _molecules(result: _Result) -> list[dict[str, Any]]:
     one = result.one
     ids, labels = result.records["id"].to_pylist(), result.records[result.said["label"]].to_pylist()
+    known = np.isfinite(one.pseudotime)
     return [
         {"id": ids[row], result.said["label"]: labels[row], "cluster": int(one.clusters[row]),
-         "pseudotime": f"{one.pseudotime[row]:.5f}", "x": f"{result.places[row, 0]:.4f}",
-         "y": f"{result.places[row, 1]:.4f}", "lineages": " ".join(f"{share:.3f}" for share in one.lineages[row])}
+         "pseudotime": f"{one.pseudotime[row]:.5f}" if known[row] else None,
+         "x": f"{result.places[row, 0]:.4f}", "y": f"{result.places[row, 1]:.4f}",
+         "lineages": " ".join(f"{share:.3f}" for share in one.lineages[row]) if known[row] else None}
         for row in range(len(ids))
     ]  # fmt: skip
 
@@ -310,6 +309,8 @@ def _lines(result: _Result, rows: list[dict[str, Any]], name: str, out: Path) ->
             f"{answer['not_reached']:,} molecules cannot be reached from the root, and have no pseudotime: choose a "
             "larger -k, or a root among them"
         )
+    if said["approximate"]:
+        lines.append(f"The neighbours were searched by lists: {said['neighbours_recall']:.1%} of the true ones")
     if said["left_out"]:
         lines.append(f"{said['left_out']:,} molecules have no vector of {said['embedding']} and are left out")
     return [

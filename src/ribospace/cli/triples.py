@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ import typer
 from ribospace.alphabet import tokenize
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model, find_column
-from ribospace.cli.output import Json, progress_bar, say, table
+from ribospace.cli.output import Json, progress_bar, say, table, write_rows
 from ribospace.cli.relation_report import equation
 from ribospace.collection import Collection
 from ribospace.encoders import find_encoder
@@ -89,11 +88,8 @@ def triples(
         "model": model, "encoder": encoder.name, "revision": encoder.revision, "pooling": encoder.pooling,
         "among": among, "centre": centre, "seed": seed, "versions": versions("torch", "numpy"),
     }  # fmt: skip
-    with written_whole(out) as beside, open(beside, "w", encoding="utf-8", newline="") as written:
-        written.write(f"# {json.dumps(said)}\n")
-        writer = csv.DictWriter(written, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with written_whole(out) as beside:
+        write_rows(beside, rows, about=said)
     shown = ["a", "b", "c", "reported", "angle", "best_angle", "rank", "sums", "share_elsewhere"]
     say(
         as_json,

@@ -45,10 +45,14 @@ def basis_figure(places: Floats, names: Sequence[str], basis: Floats, title: str
         panel.scatter(*near.T, s=3, color=_BASIS, alpha=0.35, linewidths=0)
         for place, name in enumerate(names):
             colour = COLOURS[place % len(COLOURS)]
-            line = np.stack([np.zeros(dims), places[0, place]]).T
-            style = "-" if place < len(COLOURS) else "--" if place < 2 * len(COLOURS) else ":"
-            panel.plot(*line, color=colour, lw=2, ls=style, label=name if number == 1 else None)
-            panel.plot(*places[0, place][:, None], "o", color=colour, ms=5)
+            style = ("-", "--", ":")[min(place // len(COLOURS), 2)]
+            look: dict[str, Any] = {"color": colour, "ls": style, "label": name if number == 1 else None}
+            if dims == 3:
+                panel.quiver(*np.zeros(3), *places[0, place], lw=2, arrow_length_ratio=0.12, **look)
+            else:
+                panel.plot(*np.stack([np.zeros(2), places[0, place]]).T, lw=2, **look)
+                head = {"arrowstyle": "-|>", "color": colour, "lw": 0, "mutation_scale": 16}
+                panel.annotate("", places[0, place], 0.98 * places[0, place], arrowprops=head)
             panel.plot(*places[1:, place].T, ".", color=colour, ms=4, alpha=0.6, ls="none")
         limits = {f"set_{axis}lim": (-reach, reach) for axis in "xyz"[:dims]}
         for set_, limit in limits.items():
