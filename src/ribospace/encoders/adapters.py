@@ -15,6 +15,7 @@ from ribospace.encoders.network import NetworkEncoder, Rows
 from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.autoencoder import Autoencoder
+from ribospace.models.latent import Model
 
 TOKEN_BUDGET = 8192
 
@@ -33,7 +34,7 @@ class AutoencoderEncoder(NetworkEncoder):
         "mean" over nucleotides (never START, END or padding), or the "first" token, START.
     """
 
-    def __init__(self, source: Path | str | checkpoint.Checkpoint, pooling: str = "mean") -> None:
+    def __init__(self, source: Path | str | checkpoint.Checkpoint[Model], pooling: str = "mean") -> None:
         super().__init__(pooling)
         found = source if isinstance(source, checkpoint.Checkpoint) else checkpoint.load(source)
         if not isinstance(found.model, Autoencoder):

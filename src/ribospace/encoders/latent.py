@@ -46,7 +46,7 @@ class LatentEncoder(NetworkEncoder):
     poolings = LATENT_POOLINGS
     has_tokens = False
 
-    def __init__(self, source: Path | str | checkpoint.Checkpoint, pooling: str = "summary") -> None:
+    def __init__(self, source: Path | str | checkpoint.Checkpoint[Model], pooling: str = "summary") -> None:
         super().__init__(pooling)
         found = source if isinstance(source, checkpoint.Checkpoint) else checkpoint.load(source)
         self.model = attached(found.model, found.path).to(self.device)

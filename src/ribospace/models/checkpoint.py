@@ -8,26 +8,28 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import nn
 
-from ribospace.config import from_mapping
 from ribospace.errors import UserError
 from ribospace.files import cannot_write, sha256, versions, written_whole
-from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
-from ribospace.models.latent import LatentAutoencoder, Model, TokenSource
-from ribospace.models.qformer import QFormerConfig
+from ribospace.models.autoencoder import Autoencoder
+from ribospace.models.kinds import KINDS, Kind, kind_of
+from ribospace.models.latent import LatentAutoencoder, Model
 
 #: 2 added positions, activation, norm_first, tied, nucleobase, letter_head and classes, and renamed the weights.
 FORMAT = 2
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+Network = TypeVar("Network", bound=nn.Module, covariant=True)
+Wanted = TypeVar("Wanted", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Generic[Network]):
     """A model read from disk.
 
     Attributes
@@ -44,14 +46,14 @@ class Checkpoint:
         What else config.json says: data, seed, versions, figures.
     """
 
-    model: Model
+    model: Network
     name: str
     revision: str
     path: Path
     about: dict[str, Any]
 
 
-def save(model: Model, folder: Path | str, name: str, about: dict[str, Any], card: str = "") -> None:
+def save(model: nn.Module, folder: Path | str, name: str, about: dict[str, Any], card: str = "") -> None:
     """Write a model to a folder, whole or not at all.
 
     Parameters
@@ -67,12 +69,13 @@ def save(model: Model, folder: Path | str, name: str, about: dict[str, Any], car
     card
         The model card in Markdown; none by default.
     """
+    kind = kind_of(model)
     said = {
         "format": FORMAT,
-        "model": "autoencoder" if isinstance(model, Autoencoder) else "latent",
+        "model": kind.name,
         "name": name,
-        "config": dataclasses.asdict(model.config),
-        **({} if isinstance(model, Autoencoder) else {"encoder": _encoder_of(model)}),
+        "config": _config_of(model),
+        **kind.parts(model),
         "versions": versions("torch"),
         **about,
     }
@@ -86,50 +89,54 @@ def save(model: Model, folder: Path | str, name: str, about: dict[str, Any], car
             (beside / CARD).write_text(card, encoding="utf-8")
 
 
-def load(folder: Path | str) -> Checkpoint:
+@overload
+def load(folder: Path | str) -> Checkpoint[Model]: ...
+@overload
+def load(folder: Path | str, network: type[Wanted]) -> Checkpoint[Wanted]: ...
+def load(folder: Path | str, network: type[nn.Module] | None = None) -> Checkpoint[Any]:
     """Read a model from a folder.
+
+    Parameters
+    ----------
+    folder
+        What `save` wrote.
+    network
+        The class of the network that is asked for; by default one that embeds molecules.
 
     Raises
     ------
     UserError
-        If the folder holds no model, one of another format, its files are damaged, or its config and weights disagree
-        (the names are given).
+        If the folder holds no model, one of another kind or format, its files are damaged, or its config and weights
+        disagree (the names are given).
     """
     folder = Path(folder)
     said = _read_config(folder)
+    kind = _wanted(folder, said, (network,) if network else (Autoencoder, LatentAutoencoder))
     tensors, made_with = _read_weights(folder)
     with torch.device("meta"):
-        model = _made(said, str(folder / CONFIG))
+        model = kind.make(said, str(folder / CONFIG))
     if made_with is not None:
-        _require_same_config(folder, json.loads(json.dumps(dataclasses.asdict(model.config))), made_with)
+        _require_same_config(folder, json.loads(json.dumps(_config_of(model))), made_with)
     _require_same_shapes(folder, {key: tuple(value.shape) for key, value in model.state_dict().items()}, tensors)
-    model = _made(said, str(folder / CONFIG))
+    model = kind.make(said, str(folder / CONFIG))
     model.load_state_dict(tensors)
-    about = {key: value for key, value in said.items() if key not in ("format", "model", "name", "config", "encoder")}
+    named = ("format", "model", "name", "config", *kind.parts(model))
+    about = {key: value for key, value in said.items() if key not in named}
     revision = sha256(folder / WEIGHTS, folder / CONFIG)[:12]
     return Checkpoint(model.eval(), str(said.get("name", folder.name)), revision, folder, about)
 
 
-def _encoder_of(model: LatentAutoencoder) -> dict[str, Any]:
-    """What a latent model's config says of whose token embeddings it reads; with a config, the weights are there."""
-    inside = model.encoder
-    parts = {} if inside is None else {"config": dataclasses.asdict(inside.config), "frozen": model.is_frozen}
-    return {**dataclasses.asdict(model.source), **parts}
+def _wanted(folder: Path, said: dict[str, Any], networks: tuple[type[nn.Module], ...]) -> Kind:
+    """The kind that a config names, if it is one of those asked for."""
+    kind = KINDS[said["model"]]
+    if kind.network not in networks:
+        asked = " or ".join(one.what for one in KINDS.values() if one.network in networks)
+        raise UserError(f"{folder} holds {kind.what}, not {asked}. Name a folder with such a one.")
+    return kind
 
 
-def _made(said: dict[str, Any], where: str) -> Model:
-    """The network that a config describes, its weights as they are before training."""
-    if said["model"] == "autoencoder":
-        return Autoencoder(from_mapping(AutoencoderConfig, said["config"], where))
-    encoder = dict(said.get("encoder") or {})
-    inside, is_frozen = encoder.pop("config", None), bool(encoder.pop("frozen", True))
-    part = f"{where}, section encoder"
-    return LatentAutoencoder(
-        from_mapping(QFormerConfig, said["config"], where),
-        from_mapping(TokenSource, encoder, part),
-        None if inside is None else Autoencoder(from_mapping(AutoencoderConfig, inside, part)),
-        is_frozen,
-    )
+def _config_of(model: nn.Module) -> dict[str, Any]:
+    return dataclasses.asdict(model.config)  # type: ignore[call-overload]
 
 
 def require_place(folder: Path | str) -> None:
@@ -164,7 +171,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(said, dict) or not isinstance(said.get("format"), int):
         raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Name a folder that train wrote.")
     _require_format(folder, said)
-    if said.get("model") not in ("autoencoder", "latent") or not isinstance(said.get("config"), dict):
+    if said.get("model") not in KINDS or not isinstance(said.get("config"), dict):
         raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Copy it again.")
     return said
 

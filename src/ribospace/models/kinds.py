@@ -1,0 +1,77 @@
+"""The kinds of network that a checkpoint holds: what its config.json says of each, and the network made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from ribospace.config import from_mapping
+from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.latent import LatentAutoencoder, TokenSource
+from ribospace.models.qformer import QFormerConfig
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of network.
+
+    Attributes
+    ----------
+    name
+        What config.json calls it.
+    network
+        Its class; it has a dataclass `config`.
+    what
+        What it is to a user, and which command writes it.
+    parts
+        What else config.json says of a network, beside its config.
+    make
+        The network from config.json, its weights as they are before training; the second is the file's name.
+    """
+
+    name: str
+    network: type[nn.Module]
+    what: str
+    parts: Callable[[Any], dict[str, Any]]
+    make: Callable[[dict[str, Any], str], nn.Module]
+
+
+def kind_of(model: nn.Module) -> Kind:
+    """The kind of a network."""
+    return next(kind for kind in KINDS.values() if type(model) is kind.network)
+
+
+def _encoder_of(model: LatentAutoencoder) -> dict[str, Any]:
+    """Whose token embeddings a latent model reads; with a config, the weights are there."""
+    inside = model.encoder
+    parts = {} if inside is None else {"config": dataclasses.asdict(inside.config), "frozen": model.is_frozen}
+    return {"encoder": {**dataclasses.asdict(model.source), **parts}}
+
+
+def _autoencoder(said: dict[str, Any], where: str) -> Autoencoder:
+    return Autoencoder(from_mapping(AutoencoderConfig, said["config"], where))
+
+
+def _latent(said: dict[str, Any], where: str) -> LatentAutoencoder:
+    encoder = dict(said.get("encoder") or {})
+    inside, is_frozen = encoder.pop("config", None), bool(encoder.pop("frozen", True))
+    part = f"{where}, section encoder"
+    return LatentAutoencoder(
+        from_mapping(QFormerConfig, said["config"], where),
+        from_mapping(TokenSource, encoder, part),
+        None if inside is None else Autoencoder(from_mapping(AutoencoderConfig, inside, part)),
+        is_frozen,
+    )
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("autoencoder", Autoencoder, "a model of `ribospace train autoencoder`", lambda _: {}, _autoencoder),
+        Kind("latent", LatentAutoencoder, "a model of `ribospace train latent`", _encoder_of, _latent),
+    )
+}
