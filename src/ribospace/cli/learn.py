@@ -122,6 +122,43 @@ def latent(
         )
 
 
+@train.command(short_help="Learn to generate molecules")
+def diffusion(
+    data: Data,
+    latent: Annotated[str, typer.Option("--latent", help="Folder that `ribospace train latent` wrote.")],
+    out: Out,
+    preset: Annotated[str, typer.Option(help="Where the config starts from.")] = "diffusion",
+    config: Config = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Train a generator: a denoiser over the latents of a latent model, which becomes a part of it.
+
+    It is told the type (rna_type, or what the column data.label says) and the length of the molecules. Interrupted or
+    killed, the same command goes on where it stopped.
+    """
+    from ribospace.generation.train import DiffusionTrainConfig, train_diffusion
+
+    chosen = _settings(DiffusionTrainConfig, preset, "diffusion", config, settings)
+    with progress_bar("Training", "steps") as progress:
+        said = train_diffusion(Collection.open(data), latent, out, chosen, progress, _warn)
+    figures = said["figures"]
+    held = f", {figures['validation_losses'][-1][1]} on those held out" if figures["validation_losses"] else ""
+    say(
+        as_json,
+        {"model": str(out), "data": said["data"], "figures": figures},
+        f"Trained on {said['data']['training_molecules']:,} molecules for {figures['steps']:,} steps in "
+        f"{figures['seconds']:,.1f} s ({figures['molecules_per_second']:,.0f} molecules/s)",
+        f"Loss {figures['last_loss']}{held}",
+        *([figures["stopped"].capitalize()] if figures["stopped"] else []),
+        f"Wrote the generator and its card to {out}",
+    )
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _settings(kind: type[Chosen], preset: str, task: str, config: Path | None, settings: list[str] | None) -> Chosen:
     from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
     from ribospace.training.config import TASKS, read_preset

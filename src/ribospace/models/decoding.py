@@ -39,15 +39,41 @@ def greedy(model: Writer, memory: Tensor, mask: Tensor | None, limit: int, cache
     Tensor
         (B, limit) ids behind START; what follows END is PAD.
     """
+    return greedy_among(model, memory, mask, limit, None, cached)[0]
+
+
+def greedy_among(
+    model: Writer, memory: Tensor, mask: Tensor | None, limit: int, allowed: Tensor | None, cached: bool = True
+) -> tuple[Tensor, Tensor]:
+    """As `greedy`, the likeliest of the letters that are allowed.
+
+    Parameters
+    ----------
+    model, memory, mask, limit, cached
+        See `greedy`.
+    allowed
+        (B, limit, vocabulary) bool, what may stand at each place; None: anything.
+
+    Returns
+    -------
+    ids : Tensor
+        (B, limit) behind START; what follows END is PAD.
+    chances : Tensor
+        (B, limit) natural logarithm of the probability, among all letters, of what was written; 0 behind END.
+    """
     device = memory.device
     result = torch.full((len(memory), limit + 1), PAD, dtype=torch.long, device=device)
     result[:, 0] = START
+    chances = torch.zeros((len(memory), limit), device=device)
     rows = torch.arange(len(memory), device=device)
     over = torch.zeros(len(memory), dtype=torch.bool, device=device)  # of the rows
     cache = Cache() if cached else None
     for step in range(limit):
         written = result[rows, step : step + 1] if cached else result[rows, : step + 1]
-        letter = model.decode(written, memory, mask, cache, last=True)[:, 0].argmax(dim=-1)
+        logits = model.decode(written, memory, mask, cache, last=True)[:, 0].float().log_softmax(dim=-1)
+        among = logits if allowed is None else logits.masked_fill(~allowed[rows, step], float("-inf"))
+        letter = among.argmax(dim=-1)
+        chances[rows, step] = logits.gather(1, letter[:, None])[:, 0].masked_fill(over, 0.0)
         result[rows, step + 1] = letter.masked_fill(over, PAD)
         over = over | (letter == END)
         finished = int(over.sum())
@@ -58,7 +84,7 @@ def greedy(model: Writer, memory: Tensor, mask: Tensor | None, limit: int, cache
             if cache is not None:
                 cache.keep(~over)
             over = over[~over]
-    return result[:, 1:]
+    return result[:, 1:], chances
 
 
 def beam_search(

@@ -11,6 +11,7 @@ from torch import nn
 
 from ribospace.config import from_mapping
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
+from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
 from ribospace.models.latent import LatentAutoencoder, TokenSource
 from ribospace.models.qformer import QFormerConfig
 
@@ -68,10 +69,21 @@ def _latent(said: dict[str, Any], where: str) -> LatentAutoencoder:
     )
 
 
+def _latent_of(model: LatentDiffusion) -> dict[str, Any]:
+    """The latent model within a generator."""
+    return {"latent_model": {"config": dataclasses.asdict(model.latent.config), **_encoder_of(model.latent)}}
+
+
+def _diffusion(said: dict[str, Any], where: str) -> LatentDiffusion:
+    inside = _latent(said.get("latent_model") or {"config": {}}, f"{where}, section latent_model")
+    return LatentDiffusion(from_mapping(DiffusionConfig, said["config"], where), inside)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("autoencoder", Autoencoder, "a model of `ribospace train autoencoder`", lambda _: {}, _autoencoder),
         Kind("latent", LatentAutoencoder, "a model of `ribospace train latent`", _encoder_of, _latent),
+        Kind("diffusion", LatentDiffusion, "a generator of `ribospace train diffusion`", _latent_of, _diffusion),
     )
 }

@@ -22,6 +22,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "autoencoder": {},
     "classifier": {"objective": {"written": 0.0, "classes": 1.0}},
     "latent": {},
+    "diffusion": {},
 }
 
 

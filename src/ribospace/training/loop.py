@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from ribospace.models.latent import Model
 from ribospace.progress import Progress, silent
 from ribospace.training.config import AnyTrainConfig
 from ribospace.training.data import TrainingData, step_batches
+from ribospace.training.interrupts import Interrupts
 from ribospace.training.logs import Logs
 from ribospace.training.objectives import Batch, Weighting, loss_sums, sow_codes, spoil
 from ribospace.training.report import MOST_JUDGED, MOST_SHOWN, report, show_vectors, some_of
@@ -109,7 +108,7 @@ class Trainer:
         self.said: list[str] = []
         self._epoch, self._first = 0, 0
         self._steps: list[list[npt.NDArray[np.int64]]] = []
-        self._interrupted, self._in_step = False, False
+        self.interrupts, self._in_step = Interrupts(), False
         if folder is not None:
             self._resume(folder)
         self.pieces = max(self.pieces, settings.accumulate)
@@ -126,7 +125,7 @@ class Trainer:
     def run(self, progress: Progress = silent) -> str:
         """Take steps until the last, the time's end or the patience's; say why it stopped early, else nothing."""
         began, saved = time.perf_counter() - self.seconds, time.perf_counter()
-        with self._interrupts_wait():
+        with self.interrupts:
             try:
                 self._look_if_due()
                 while not (stopped := self._why_stop()) and self.step < self.config.optimizer.steps:
@@ -136,7 +135,7 @@ class Trainer:
                     self.seconds = time.perf_counter() - began
                     progress(self.step, self.config.optimizer.steps, self._note())
                     self._look_if_due()
-                    if self._agreed(self._interrupted):
+                    if self._agreed(self.interrupts.came):
                         raise KeyboardInterrupt
                     if time.perf_counter() - saved > self.save_seconds:
                         self.save()
@@ -149,24 +148,6 @@ class Trainer:
             finally:
                 self.logs.flush()
         return stopped
-
-    @contextlib.contextmanager
-    def _interrupts_wait(self) -> Iterator[None]:
-        """Let the step end before Ctrl-C or SIGTERM ends the training: half a step cannot be gone on with."""
-
-        def note(number: int, _: object) -> None:
-            self._interrupted = True
-            signal.signal(number, before[signal.Signals(number)])  # the second one ends it at once
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _agreed(self, mine: bool) -> bool:
         """Whether any of the processes says so; all get the same answer, as they must take the same steps."""

@@ -1,0 +1,205 @@
+"""From a latent model and a collection to a generator on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ribospace.collection import Collection
+from ribospace.encoders.latent import LatentEncoder
+from ribospace.errors import UserError
+from ribospace.files import versions
+from ribospace.generation.learning import Learner, Molecules, NoiseConfig, asdict, forget, unfinished
+from ribospace.models import checkpoint
+from ribospace.models.denoiser import DenoiserConfig
+from ribospace.models.device import keep_freed_memory
+from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
+from ribospace.models.latent import LatentAutoencoder
+from ribospace.progress import Progress, silent
+from ribospace.training.config import OptimizerConfig
+from ribospace.training.data import DataConfig, Examples, TrainingData, training_data
+
+
+@dataclass(frozen=True)
+class DiffusionTrainConfig:
+    """How a generator is trained; sections [data], [model], [noise] and [optimizer] of a TOML file.
+
+    Attributes
+    ----------
+    name
+        What the model is called; the folder's name by default.
+    seed
+        Of the weights, the split, the order and the noise.
+    data
+        The label is the type that is told; molecules longer than the latent model's window are left out.
+    model, noise, optimizer
+        See there; of the optimiser, a token is a latent.
+    """
+
+    name: str = ""
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    model: DenoiserConfig = field(default_factory=DenoiserConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed {self.seed} is not from 0 to 2^63 - 1")
+
+
+def train_diffusion(
+    collection: Collection,
+    latent: Path | str,
+    out: Path | str,
+    config: DiffusionTrainConfig,
+    progress: Progress = silent,
+    warn: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train a generator and write it to a folder, with the latent model inside.
+
+    An unfinished training stands in OUT.training; the same call goes on with it, step by step the same.
+
+    Parameters
+    ----------
+    collection
+        The molecules.
+    latent
+        Folder of the latent model.
+    out
+        Folder of the generator.
+    config
+        Data, sizes, noise, optimiser, seed.
+    progress
+        Told of every step.
+    warn
+        Told what a user should know of the data.
+
+    Returns
+    -------
+    dict
+        What was learned from, and the figures, which also stand in config.json.
+
+    Raises
+    ------
+    UserError
+        Before any step: if the folder cannot be written, the latent model is none, or the data are too few.
+    """
+    out = Path(out).resolve()
+    checkpoint.require_place(out)
+    keep_freed_memory()
+    found = checkpoint.load(latent, LatentAutoencoder)
+    encoder = LatentEncoder(checkpoint.Checkpoint(found.model, found.name, found.revision, found.path, {}), "latents")
+    data, said = _data(collection, config, encoder.window)
+    for line in said:
+        warn(line)
+    training, validation = (_molecules(encoder, part, progress) for part in (data.training, data.validation))
+    torch.manual_seed(config.seed)
+    model = LatentDiffusion(DiffusionConfig(found.revision, config.model, data.classes), found.model.cpu())
+    model.measure(training.latents, training.types, training.lengths)
+    first, other = (dataclasses.replace(one, latents=model.standardised(one.latents)) for one in (training, validation))
+    same = str([asdict(config), data.about["data_sha256"], found.revision])
+    learner = Learner(model, first, other, config.optimizer, config.noise, config.seed, same, unfinished(out))
+    stopped = learner.run(progress)
+    learner.finish()
+    about = {
+        "training": asdict(config),
+        "latent": {"name": found.name, "revision": found.revision, "location": str(Path(latent).resolve())},
+        "data": data.about,
+        "figures": {**_figures(learner), "stopped": stopped, "said": said},
+        "versions": versions("torch", "diffusers"),
+    }
+    name = config.name or out.name
+    checkpoint.save(model.cpu(), out, name, about, _card(name, about))
+    learner.logs.close()
+    forget(out)
+    return about
+
+
+def _data(collection: Collection, config: DiffusionTrainConfig, window: int) -> tuple[TrainingData, list[str]]:
+    """Molecules that the latent model can write, with their types where there are several."""
+    asked = config.data
+    long = collection.count(_both(f"length > {window}", asked.where))
+    where = _both(f"length <= {window}", asked.where)
+    if asked.label not in collection.schema.names:
+        raise UserError(f"{collection.uri} has no column {asked.label!r} of types. Name one: --set data.label=COLUMN")
+    named = collection.table([asked.label], where)[asked.label].drop_null().unique().to_pylist()
+    classes = None if len([one for one in named if one]) > 1 else ()
+    data = training_data(collection, dataclasses.replace(asked, where=where), window, config.seed, classes)
+    said = [*data.said]
+    if long:
+        said.append(f"Left out {long:,} molecules longer than {window} nt, the latent model's window")
+    if classes is not None:
+        said.append(f"The molecules have no two different {asked.label}: the generator is told lengths alone")
+    return data, said
+
+
+def _both(one: str, other: str) -> str:
+    return f"{one} AND ({other})" if other else one
+
+
+def _molecules(encoder: LatentEncoder, examples: Examples, progress: Progress) -> Molecules:
+    latents = np.zeros((len(examples), encoder.model.config.queries, encoder.model.config.width), dtype=np.float32)
+    for begin in range(0, len(examples), 4096):
+        rows = np.arange(begin, min(begin + 4096, len(examples)))
+        latents[rows] = encoder.latents(examples.tokens.take(rows))
+        progress(begin, len(examples), "reading molecules")
+    lengths = torch.from_numpy(examples.tokens.lengths)
+    return Molecules(torch.from_numpy(latents), torch.from_numpy(examples.labels), lengths)
+
+
+def _figures(learner: Learner) -> dict[str, Any]:
+    seconds = max(learner.seconds, 1e-9)
+    return {
+        "steps": learner.step,
+        "seconds": round(seconds, 1),
+        "molecules_per_second": round(learner.step * learner.batch / seconds, 1),
+        "epochs": round(learner.step * learner.batch / len(learner.training.types), 2),
+        "first_loss": round(learner.losses[0], 4),
+        "last_loss": round(float(np.mean(learner.losses[-100:])), 4),
+        "validation_losses": [[step, round(loss, 4)] for step, loss in learner.looks],
+        "parameters": sum(one.numel() for one in learner.model.denoiser.parameters()),
+    }
+
+
+def _card(name: str, about: dict[str, Any]) -> str:
+    """The model card in Markdown."""
+    figures, data = about["figures"], about["data"]
+    loss = f"loss {figures['last_loss']}"
+    loss += f", {figures['validation_losses'][-1][1]} on molecules held out" if figures["validation_losses"] else ""
+    return f"""---
+library_name: ribospace
+tags:
+- rna
+- ribospace
+---
+
+# {name}
+
+A generator of RNA: latent diffusion, trained with Ribospace {about["versions"]["ribospace"]}. What it writes is no
+natural molecule.
+
+## Use
+
+```bash
+ribospace generate --model FOLDER -n 100 --out new.fasta
+ribospace assess new.fasta --against COLLECTION --out report
+```
+
+## Made from
+
+- {data["training_molecules"]:,} molecules of {data["collection"]}; split: {data["split"]}
+- the latent model {about["latent"]["name"]}, revision {about["latent"]["revision"]}, which lies inside
+- {figures["steps"]:,} steps in {figures["seconds"]:,.0f} s, {figures["epochs"]} epochs; {loss}
+
+## What cannot be concluded
+
+- That a molecule folds, is stable in a cell or does anything: that takes an experiment.
+- Molecules are at most as long as the latent model's window; types and lengths are those of the training molecules.
+"""
