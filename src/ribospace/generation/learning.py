@@ -95,22 +95,25 @@ class Noising:
         time = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * levels).long()
         noise = torch.randn(molecules.latents.shape, generator=generator).to(device)
         lot, unsaid = torch.rand(count, generator=generator).to(device), self.config.unsaid
-        is_shown = (torch.rand(count, generator=generator) < 0.5).to(device)
         time = time[torch.randperm(count, generator=generator)].to(device)
         signal, share = self.signal[time][:, None, None], self.noise[time][:, None, None]
         noisy = signal * molecules.latents + share * noise
         types = molecules.types.masked_fill(lot < 2 * unsaid, NO_TYPE)
         lengths = molecules.lengths.masked_fill((lot < unsaid) | (lot > 1 - unsaid), NO_LENGTH)
-        shown = None
-        if self.model.config.denoiser.shown:
-            with torch.no_grad():
-                first = self.model.denoiser(noisy, time, types, lengths)
-                shown = clean_of(first.float(), noisy, signal, share, self.model.config.denoiser.prediction)
-                shown = shown * is_shown[:, None, None]
+        shown = self._shown(noisy, time, types, lengths) if self.model.config.denoiser.shown else None
         said = self.model.denoiser(noisy, time, types, lengths, shown).float()
         is_noise = self.model.config.denoiser.prediction == "epsilon"
         target = noise if is_noise else signal * noise - share * molecules.latents
         return F.mse_loss(said, target, reduction="none").mean(dim=(1, 2))
+
+    @torch.no_grad()
+    def _shown(self, noisy: Tensor, time: Tensor, types: Tensor, lengths: Tensor) -> Tensor:
+        """What half of the molecules are shown as predicted before; the others are shown nothing."""
+        half = len(noisy) // 2
+        signal, share = self.signal[time[:half]][:, None, None], self.noise[time[:half]][:, None, None]
+        first = self.model.denoiser(noisy[:half], time[:half], types[:half], lengths[:half]).float()
+        clean = clean_of(first, noisy[:half], signal, share, self.model.config.denoiser.prediction)
+        return torch.cat([clean, torch.zeros_like(noisy[half:])])
 
 
 def clean_of(said: Tensor, noisy: Tensor, signal: Tensor, noise: Tensor, prediction: str) -> Tensor:
