@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ribospace.cli.learn_reward import reward
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import UserError
@@ -153,6 +154,9 @@ def diffusion(
         *([figures["stopped"].capitalize()] if figures["stopped"] else []),
         f"Wrote the generator and its card to {out}",
     )
+
+
+train.command(short_help="Learn a property to steer by")(reward)
 
 
 def _warn(line: str) -> None:

@@ -14,6 +14,7 @@ from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
 from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
 from ribospace.models.latent import LatentAutoencoder, TokenSource
 from ribospace.models.qformer import QFormerConfig
+from ribospace.models.surrogate import Surrogate, SurrogateConfig
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,16 @@ def _diffusion(said: dict[str, Any], where: str) -> LatentDiffusion:
     return LatentDiffusion(from_mapping(DiffusionConfig, said["config"], where), inside)
 
 
+def _surrogate(said: dict[str, Any], where: str) -> Surrogate:
+    return Surrogate(from_mapping(SurrogateConfig, said["config"], where))
+
+
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("autoencoder", Autoencoder, "a model of `ribospace train autoencoder`", lambda _: {}, _autoencoder),
         Kind("latent", LatentAutoencoder, "a model of `ribospace train latent`", _encoder_of, _latent),
         Kind("diffusion", LatentDiffusion, "a generator of `ribospace train diffusion`", _latent_of, _diffusion),
+        Kind("reward", Surrogate, "a reward of `ribospace train reward`", lambda _: {}, _surrogate),
     )
 }

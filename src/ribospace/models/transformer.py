@@ -200,7 +200,8 @@ class Attention(nn.Module):
         query = self._turned(self._split(self.query(x)), start)
         if query.device.type == "cpu":  # there fused attention in bf16 is ten times slower than in fp32
             with torch.autocast("cpu", enabled=False):
-                three = query.float(), key.float(), value.float()
+                exact = torch.promote_types(query.dtype, torch.float32)
+                three = query.to(exact), key.to(exact), value.to(exact)
                 if query.shape[2] == 1 and not causal:
                     mixed = _of_one_query(*three, mask)
                 else:
