@@ -56,7 +56,8 @@ def test_shown_nothing_is_shown_zeros():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"width": 15}, {"prediction": "clean"}, {"noises": "none"}, {"times": 1}, {"dropout": 1.0}, {"layers": 0}]
+    "settings",
+    [{"width": 15}, {"prediction": "clean"}, {"noises": "none"}, {"times": 1}, {"dropout": 1.0}, {"layers": 0}],
 )
 def test_impossible_sizes_are_refused(settings):
     with pytest.raises(ValueError, match=r"width|prediction|times|dropout|size"):
