@@ -19,6 +19,7 @@ from ribospace.cli import (
     explore,
     fetch,
     fold,
+    generate,
     hygiene,
     judge,
     latent,
@@ -73,6 +74,7 @@ app.command(short_help="Find a molecule's nearest neighbours")(explore.search)
 app.command(short_help="Write molecules from latents")(latent.decode)
 app.command(short_help="Molecules to latents and back")(latent.roundtrip)
 app.command(short_help="Write what lies between two molecules")(latent.interpolate)
+app.command(short_help="Make molecules, steered by rewards")(generate.generate)
 app.command(short_help="Compare representations")(compare.compare)
 app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)

@@ -11,24 +11,32 @@ from typing import Any
 import numpy as np
 import torch
 
+from ribospace.alphabet import detokenize
 from ribospace.collection import Collection
 from ribospace.encoders.latent import LatentEncoder
 from ribospace.errors import UserError
 from ribospace.files import versions
 from ribospace.generation.learning import Learner, Molecules, NoiseConfig, asdict, forget, unfinished
+from ribospace.generation.properties import natural_targets, parts_by_cluster
+from ribospace.generation.surrogates import FitConfig, Fitted, fit
 from ribospace.models import checkpoint
 from ribospace.models.denoiser import DenoiserConfig
 from ribospace.models.device import keep_freed_memory
 from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
 from ribospace.models.latent import LatentAutoencoder
+from ribospace.models.surrogate import SurrogateConfig
 from ribospace.progress import Progress, silent
 from ribospace.training.config import OptimizerConfig
 from ribospace.training.data import DataConfig, Examples, TrainingData, training_data
 
+#: Molecules that the surrogate of the built-in rewards is taught, drawn where there are more: each is folded.
+TAUGHT = 50_000
+FEW = 40  # molecules held out, below which the surrogate is judged by training molecules of the generator
+
 
 @dataclass(frozen=True)
 class DiffusionTrainConfig:
-    """How a generator is trained; sections [data], [model], [noise] and [optimizer] of a TOML file.
+    """How a generator is trained; sections [data], [model], [noise], [optimizer] and [rewards] of a TOML file.
 
     Attributes
     ----------
@@ -40,6 +48,8 @@ class DiffusionTrainConfig:
         The label is the type that is told; molecules longer than the latent model's window are left out.
     model, noise, optimizer
         See there; of the optimiser, a token is a latent.
+    rewards
+        How the surrogate of the built-in rewards is taught.
     """
 
     name: str = ""
@@ -48,6 +58,7 @@ class DiffusionTrainConfig:
     model: DenoiserConfig = field(default_factory=DenoiserConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    rewards: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -108,18 +119,58 @@ def train_diffusion(
     learner = Learner(model, first, other, config.optimizer, config.noise, config.seed, same, unfinished(out))
     stopped = learner.run(progress)
     learner.finish()
+    fitted = teach(encoder, data, (training, validation), config, progress)
+    model.cpu().give(fitted.surrogate)
     about = {
         "training": asdict(config),
         "latent": {"name": found.name, "revision": found.revision, "location": str(Path(latent).resolve())},
         "data": data.about,
-        "figures": {**_figures(learner), "stopped": stopped, "said": said},
+        "figures": {**_figures(learner), "stopped": stopped, "said": said, "rewards": fitted.figures},
         "versions": versions("torch", "diffusers"),
     }
     name = config.name or out.name
-    checkpoint.save(model.cpu(), out, name, about, _card(name, about))
+    checkpoint.save(model, out, name, about, _card(name, about))
     learner.logs.close()
     forget(out)
     return about
+
+
+def teach(
+    encoder: LatentEncoder,
+    data: TrainingData,
+    molecules: tuple[Molecules, Molecules],
+    config: DiffusionTrainConfig,
+    progress: Progress = silent,
+) -> Fitted:
+    """Teach the surrogate of the built-in rewards: minimum free energy, GC, length, type, structure.
+
+    Parameters
+    ----------
+    encoder, data
+        Whose latents are read, and of which molecules.
+    molecules
+        Trained on and held out, their latents as the encoder gives them. The surrogate is taught by the first; half of
+        the others calibrate it and half judge it. Where those are few, clusters of the first are dealt out.
+    config
+        Seed, and how it is taught.
+    progress
+        Told of molecules folded, and of steps.
+    """
+    random = np.random.default_rng(config.seed)
+    count, held = len(molecules[0].types), len(molecules[1].types)
+    rows = np.sort(random.choice(count, min(count, TAUGHT), replace=False))
+    letters = [*detokenize(data.training.tokens.take(rows)), *detokenize(data.validation.tokens)]
+    labels = np.concatenate([molecules[0].types.numpy()[rows], molecules[1].types.numpy()])
+    names = [data.classes[one] if one >= 0 else None for one in labels.tolist()]
+    latents = np.concatenate([molecules[0].latents.numpy()[rows], molecules[1].latents.numpy()])
+    if held >= FEW:
+        parts = np.concatenate([np.zeros(len(rows), dtype=np.int64), 1 + random.permutation(held) % 2])
+    else:
+        parts = parts_by_cluster(letters, seed=config.seed, progress=progress)
+    size = encoder.model.config
+    sizes = SurrogateConfig(encoder.revision, size.queries, size.width, size.window, structure=True)
+    targets = natural_targets(letters, names, sizes.slots, progress=progress)
+    return fit(latents, targets, parts, sizes, config.rewards, config.seed, progress)
 
 
 def _data(collection: Collection, config: DiffusionTrainConfig, window: int) -> tuple[TrainingData, list[str]]:

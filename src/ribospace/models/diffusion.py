@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ribospace.models.denoiser import Denoiser, DenoiserConfig
 from ribospace.models.latent import LatentAutoencoder
+from ribospace.models.surrogate import Surrogate
 
 
 @dataclass(frozen=True)
@@ -46,26 +47,36 @@ class LatentDiffusion(nn.Module):
         Sizes.
     latent
         Reads and writes molecules; stays as it is.
+    surrogate
+        Of the built-in rewards; None: without.
     """
 
     center: Tensor  # (K, D) mean of the latents
     scale: Tensor  # () root mean square of what is left
     counts: Tensor  # (types + 1, window + 1) training molecules of each type (the last: none said) and length
 
-    def __init__(self, config: DiffusionConfig, latent: LatentAutoencoder) -> None:
+    def __init__(self, config: DiffusionConfig, latent: LatentAutoencoder, surrogate: Surrogate | None = None) -> None:
         super().__init__()
         self.config = config
         self.latent = latent.requires_grad_(False)
+        self.surrogate: Surrogate | None = None
+        self.give(surrogate)
         size, types = latent.config, len(config.types)
         self.denoiser = Denoiser(config.denoiser, size.queries, size.width, types, size.window)
         self.register_buffer("center", torch.zeros(size.queries, size.width))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("counts", torch.zeros(types + 1, size.window + 1))
 
+    def give(self, surrogate: Surrogate | None) -> None:
+        """Make a surrogate a part of the generator."""
+        self.surrogate = surrogate.requires_grad_(False) if surrogate is not None else None
+
     def train(self, mode: bool = True) -> LatentDiffusion:
-        """As `Module.train`; the latent model stays in evaluation mode."""
+        """As `Module.train`; the latent model and the surrogate stay in evaluation mode."""
         super().train(mode)
         self.latent.eval()
+        if self.surrogate is not None:
+            self.surrogate.eval()
         return self
 
     def standardised(self, latents: Tensor) -> Tensor:

@@ -71,13 +71,19 @@ def _latent(said: dict[str, Any], where: str) -> LatentAutoencoder:
 
 
 def _latent_of(model: LatentDiffusion) -> dict[str, Any]:
-    """The latent model within a generator."""
-    return {"latent_model": {"config": dataclasses.asdict(model.latent.config), **_encoder_of(model.latent)}}
+    """The latent model within a generator, and the surrogate."""
+    surrogate = {} if model.surrogate is None else {"surrogate": dataclasses.asdict(model.surrogate.config)}
+    return {
+        "latent_model": {"config": dataclasses.asdict(model.latent.config), **_encoder_of(model.latent)},
+        **surrogate,
+    }
 
 
 def _diffusion(said: dict[str, Any], where: str) -> LatentDiffusion:
     inside = _latent(said.get("latent_model") or {"config": {}}, f"{where}, section latent_model")
-    return LatentDiffusion(from_mapping(DiffusionConfig, said["config"], where), inside)
+    config, part = said.get("surrogate"), f"{where}, section surrogate"
+    surrogate = None if config is None else Surrogate(from_mapping(SurrogateConfig, config, part))
+    return LatentDiffusion(from_mapping(DiffusionConfig, said["config"], where), inside, surrogate)
 
 
 def _surrogate(said: dict[str, Any], where: str) -> Surrogate:

@@ -1,0 +1,208 @@
+"""The command that makes molecules: generate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+
+from ribospace.cli.output import Json, progress_bar, say, write_rows
+from ribospace.cli.output import table as aligned
+from ribospace.collection import Collection
+from ribospace.errors import UserError
+from ribospace.files import require_ending, versions, written_whole
+from ribospace.records import clean
+
+if TYPE_CHECKING:
+    from ribospace.generation.generate import Generator, Request
+    from ribospace.generation.rewards import Reward
+    from ribospace.generation.run import Natural
+
+SHOWN = 5
+
+
+def generate(
+    model: Annotated[str, typer.Option("--model", help="Folder that `ribospace train diffusion` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="The molecules: .fasta. Beside it come .tsv and .json.")],
+    count: Annotated[int, typer.Option("-n", help="How many molecules.", min=1)] = 100,
+    rna_type: Annotated[
+        list[str] | None, typer.Option("--rna-type", help="Of the molecules; more than once for several.")
+    ] = None,
+    length: Annotated[str, typer.Option(help="Shortest and longest, nt: 70:80, or 76.")] = "",
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to steer to: NAME[=TARGET][:WEIGHT], such as mfe, gc=0.6, length=75, type=tRNA:0.5, "
+            "structure=(((...))). More than once for several."
+        ),
+    ] = None,
+    reward_model: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder that `ribospace train reward` wrote, [=TARGET][:WEIGHT] behind it."),
+    ] = None,
+    strength: Annotated[float, typer.Option(help="How strongly the rewards steer.", min=0.0)] = 1.0,
+    template: Annotated[
+        str, typer.Option(help="A C G U where a base is fixed, N where it is free, or other IUPAC codes.")
+    ] = "",
+    start: Annotated[str, typer.Option(help="RNA to vary.")] = "",
+    noise: Annotated[float, typer.Option(help="With --start: how far from it, above 0 to 1.", max=1.0)] = 0.5,
+    guidance: Annotated[
+        float, typer.Option(help="Above 1: type and length weigh more than they do in nature.", min=0.0)
+    ] = 1.0,
+    sampler: Annotated[str, typer.Option(help="dpm-solver++, ddim or ddpm.")] = "dpm-solver++",
+    steps: Annotated[int, typer.Option(help="Of the sampler; 0: its own number.", min=0)] = 0,
+    against: Annotated[
+        str, typer.Option(help="The collection to look for nearest molecules in; by default that of the training.")
+    ] = "",
+    batch: Annotated[int, typer.Option(help="Molecules sampled at a time.", min=1)] = 128,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same molecules.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make molecules that did not exist: from noise, steered by rewards, under a template, or around a given RNA.
+
+    The table has what was asked and what came: length, decoder's confidence, structure and minimum free energy
+    (kcal/mol), likeliest type, each reward by its surrogate (NAME_predicted) and, where it can be computed, as it is,
+    the nearest molecule of the collection and the edits to it. Interrupted or killed, the same command goes on.
+    """
+    from ribospace.generation.generate import Generator
+    from ribospace.generation.rewards import find_reward
+    from ribospace.generation.run import Run, forget, generate_table
+
+    require_ending(out, (".fasta", ".fa"))
+    generator = Generator(model)
+    inside, size = generator.model, generator.model.latent.config
+    rewards = [
+        find_reward(one, inside.surrogate, latent=inside.config.latent, shape=(size.queries, size.width))
+        for one in [*(reward or []), *(reward_model or [])]
+    ]
+    request = _request(generator, rna_type or [], length, template, start, noise, rewards)
+    request = _with_how(request, sampler, steps, guidance, strength if rewards else 0.0)
+    run = Run(request, count, seed, rewards, _natural(generator, against), batch)
+    parts = out.parent / f"{out.stem}.generating"
+    with progress_bar("Generating") as progress:
+        found = generate_table(generator, run, parts, progress, _warn)
+    said = {"model": str(generator.path), **run.said(generator), "versions": versions("torch", "diffusers")}
+    _write(out, found, said)
+    forget(parts)
+    say(as_json, {"written": len(found), "file": str(out), **_figures(found)}, *_lines(found, out))
+
+
+def _request(
+    generator: Generator,
+    types: list[str],
+    length: str,
+    template: str,
+    start: str,
+    noise: float,
+    rewards: list[Reward],
+) -> Request:
+    """What is asked for, with what contradicts itself refused."""
+    from ribospace.generation.generate import Request
+    from ribospace.generation.template import cleaned, length_range
+
+    shortest, longest = length_range(length, generator.window) if length else (0, 0)
+    template = cleaned(template, generator.window) if template else ""
+    if template and start:
+        raise UserError(
+            "--template and --start cannot both be given. Write the fixed letters of the start as template."
+        )
+    if template and length and not shortest <= len(template) <= longest:
+        raise UserError(f"The template has {len(template)} nt, which --length {length} does not allow. Leave one out.")
+    if start:
+        start = str(clean([start], names=["--start"])[0].as_py())
+        if len(start) > generator.window:
+            raise UserError(f"--start has {len(start):,} nt; the model writes at most {generator.window}.")
+        if not noise > 0:
+            raise UserError(f"--noise {noise:g} changes nothing. Give more than 0, at most 1.")
+    decided = {one.wish.name: one.wish.target for one in rewards}
+    for name, option, given in (("length", "--length", length or template), ("type", "--rna-type", types)):
+        if name in decided and given:
+            raise UserError(f"{option} (or --template) and the reward {name} decide the same. Leave one out.")
+    if structure := decided.get("structure"):
+        if (length or template) and not shortest <= len(structure) <= longest and len(template) != len(structure):
+            raise UserError(
+                f"The structure has {len(structure)} places, the molecules are to have others. Leave one out."
+            )
+        shortest = longest = len(structure)
+    open_type, open_length = "type" in decided, "length" in decided
+    return Request(tuple(types), shortest, longest, template, start, noise, open_type, open_length)
+
+
+def _with_how(request: Request, sampler: str, steps: int, guidance: float, strength: float) -> Request:
+    import dataclasses
+
+    from ribospace.generation.sampling import Sampling
+    from ribospace.generation.schedule import require_sampler
+
+    require_sampler(sampler)
+    return dataclasses.replace(request, how=Sampling(sampler, steps, guidance, strength))
+
+
+def _natural(generator: Generator, against: str) -> Natural | None:
+    """Molecules to look for the nearest among: those named, or those trained on where they are still there."""
+    from ribospace.generation.run import Natural
+
+    if not against:
+        trained_on = str(generator.about.get("data", {}).get("collection", ""))
+        try:
+            store = Collection.open(trained_on)
+        except UserError:
+            _warn(f"The collection trained on, {trained_on}, is not there: no nearest molecules. Name one: --against")
+            return None
+    else:
+        store = Collection.open(against)
+    table = store.table(["id", "sequence"], f"length <= {2 * generator.window}")
+    if not len(table):
+        raise UserError(f"{store.uri} has no molecule of at most {2 * generator.window} nt. Name another --against.")
+    return Natural(table["id"].to_pylist(), table["sequence"].to_pylist(), store.uri)
+
+
+def _write(out: Path, found: pa.Table, said: dict[str, Any]) -> None:
+    rows = found.to_pylist()
+    with written_whole(out) as beside, open(beside, "w", encoding="utf-8") as file:
+        for row in rows:
+            kind = f" rna_type={row['rna_type']}" if row["rna_type"] else ""
+            file.write(f">{row['id']}{kind}\n{row['sequence']}\n")
+    with written_whole(out.with_suffix(".tsv")) as beside:
+        write_rows(beside, rows, found.column_names)
+    with written_whole(out.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _figures(found: pa.Table) -> dict[str, float]:
+    """Means of what is known of all molecules."""
+    names = [name for name in found.column_names if pa.types.is_floating(found.schema.field(name).type)]
+    names += ["length", *(["edits_to_nearest"] if "edits_to_nearest" in found.column_names else [])]
+    means = {name: pc.mean(found[name]).as_py() for name in names}
+    distinct = pc.count_distinct(found["sequence"]).as_py()
+    return {"distinct": distinct, **{f"mean_{name}": round(one, 4) for name, one in means.items() if one is not None}}
+
+
+def _lines(found: pa.Table, out: Path) -> list[str]:
+    figures = _figures(found)
+    means = [[name.removeprefix("mean_"), f"{value:,.4g}"] for name, value in figures.items() if name != "distinct"]
+    lines = [line for row in found.slice(0, SHOWN).to_pylist() for line in _shown(row)]
+    if len(found) > SHOWN:
+        lines.append(f"{len(found) - SHOWN:,} more are not shown")
+    return [
+        *lines,
+        "",
+        aligned(means, ["Means", ""], right=[1]),
+        f"{figures['distinct']:,} of {len(found):,} are distinct",
+        f"Wrote {out}, and beside it {out.with_suffix('.tsv').name} and {out.with_suffix('.json').name}",
+    ]
+
+
+def _shown(row: dict[str, Any]) -> list[str]:
+    about = f"{row['id']}, {row['length']} nt" + (f", {row['rna_type']}" if row["rna_type"] else "")
+    about += f", {row['mfe']:.1f} kcal/mol" if row["mfe"] is not None else ""
+    return [about, f"  {row['sequence']}", *([f"  {row['structure']}"] if row["structure"] else [])]
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

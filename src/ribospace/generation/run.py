@@ -1,0 +1,200 @@
+"""A run of a generator: molecules and what is known of them, part by part, so that a broken-off run goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ribospace.alphabet import tokenize
+from ribospace.analysis.folding import Folded, fold_many, installed
+from ribospace.errors import UserError
+from ribospace.files import written_whole
+from ribospace.generation.generate import Generator, Molecule, Request
+from ribospace.generation.nearest import nearest
+from ribospace.generation.rewards import Reward, weighted
+from ribospace.progress import Progress, silent
+
+PART = 512  # molecules of which all is known before the next are begun
+ASKED = "run.json"
+
+
+@dataclass(frozen=True)
+class Natural:
+    """Molecules to look for the nearest among.
+
+    Attributes
+    ----------
+    ids, sequences
+        (m) each.
+    where
+        Whose they are.
+    """
+
+    ids: Sequence[str]
+    sequences: Sequence[str]
+    where: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be made.
+
+    Attributes
+    ----------
+    request, count, seed
+        See there; how many; of all that is drawn.
+    rewards
+        What steers; may be none.
+    natural
+        Molecules to look for the nearest among; None: that is left out.
+    batch
+        Molecules that are sampled at a time.
+    """
+
+    request: Request
+    count: int
+    seed: int = 0
+    rewards: Sequence[Reward] = ()
+    natural: Natural | None = None
+    batch: int = 128
+
+    def said(self, generator: Generator) -> dict[str, Any]:
+        """What must be the same for a run that was broken off to go on."""
+        natural = self.natural and [self.natural.where, len(self.natural.ids)]
+        return {
+            "model": generator.revision,
+            "count": self.count,
+            "seed": self.seed,
+            "request": dataclasses.asdict(self.request),
+            "rewards": [str(one.wish) for one in self.rewards],
+            "against": natural,
+        }
+
+
+def generate_table(
+    generator: Generator, run: Run, folder: Path, progress: Progress = silent, warn: Callable[[str], None] = print
+) -> pa.Table:
+    """Make the molecules of a run and say what is known of them.
+
+    Parameters
+    ----------
+    generator, run
+        See there.
+    folder
+        Of the parts that are done; an earlier run of the same goes on from there. `forget` takes it away.
+    progress
+        Told of molecules.
+    warn
+        Told what the table lacks.
+
+    Returns
+    -------
+    pa.Table
+        A row a molecule: see docs/generation.md.
+
+    Raises
+    ------
+    UserError
+        If the folder holds the parts of another run.
+    """
+    said = json.loads(json.dumps(run.said(generator)))
+    note = folder / ASKED
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
+        raise UserError(
+            f"{folder} holds the parts of another run. Finish it with the command it was begun with, remove that "
+            "folder, or choose another --out."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_whole(note) as beside:
+        beside.write_text(json.dumps(said, indent=1), encoding="utf-8")
+    if not installed():
+        warn("ViennaRNA is not installed: no structures and energies (pip install 'ribospace[structure]')")
+    parts = []
+    for begin in range(0, run.count, PART):
+        path = folder / f"{begin:09d}.parquet"
+        if not path.exists():
+            with written_whole(path) as beside:
+                numbers = range(begin, min(begin + PART, run.count))
+                pq.write_table(_part(generator, run, numbers, progress), beside)
+        parts.append(pq.read_table(path))
+        progress(min(begin + PART, run.count), run.count)
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def forget(folder: Path) -> None:
+    """Take the parts of a run away."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _part(generator: Generator, run: Run, numbers: range, progress: Progress) -> pa.Table:
+    molecules: list[Molecule] = []
+    loss = weighted(run.rewards) if run.rewards else None
+    for batch in generator.generate(run.request, numbers, run.seed, loss, run.batch):
+        molecules += batch
+        progress(numbers.start + len(molecules), run.count, "sampled")
+    sequences = [one.sequence for one in molecules]
+    columns: dict[str, Any] = {
+        "id": [f"generated:{run.seed}:{one.number}" for one in molecules],
+        "sequence": sequences,
+        "length": [len(one) for one in sequences],
+        "rna_type": pa.array([one.asked_type for one in molecules], pa.string()),
+        "asked_length": pa.array([one.asked_length for one in molecules], pa.int64()),
+        "confidence": [round(one.confidence, 4) for one in molecules],
+    }
+    folded = list(fold_many(sequences)) if installed() else []
+    columns |= _structures(folded, len(sequences))
+    columns |= {
+        name: found for name, found in _properties(generator, run.rewards, sequences).items() if name not in columns
+    }
+    if run.natural is not None:
+        rows, distances = nearest(sequences, run.natural.sequences)
+        columns["nearest"] = [run.natural.ids[row] for row in rows]
+        columns["edits_to_nearest"] = distances
+    return pa.table(columns)
+
+
+def _structures(folded: list[Folded], count: int) -> dict[str, Any]:
+    if not folded:
+        return {"structure": pa.nulls(count, pa.string()), "mfe": pa.nulls(count, pa.float64())}
+    return {"structure": [one.structure for one in folded], "mfe": [round(one.energy, 2) for one in folded]}
+
+
+def _properties(generator: Generator, rewards: Sequence[Reward], sequences: list[str]) -> dict[str, Any]:
+    """The likeliest type, and every reward as its surrogate has it and as it is, of what was written and read again."""
+    latents = torch.from_numpy(generator.encoder.latents(tokenize(sequences)))
+    columns: dict[str, Any] = {}
+    with torch.inference_mode():
+        surrogate = generator.model.surrogate
+        if surrogate is not None and surrogate.config.classes:
+            best = surrogate(latents.to(generator.device)).classes.exp().cpu().max(dim=-1)
+            columns["type"] = [surrogate.config.classes[one] for one in best.indices.tolist()]
+            columns["type_probability"] = [round(one, 4) for one in best.values.tolist()]
+        for reward in rewards:
+            found = reward.predicted(latents.to(generator.device)).cpu().double().numpy()
+            columns[f"{_column(reward)}_predicted"] = np.round(found, 5)
+    for reward in rewards:
+        exact = reward.exact(sequences)
+        if exact is not None and (name := _exact_column(reward)) not in columns:
+            columns[name] = [None if math.isnan(one) else round(float(one), 5) for one in exact]
+    return columns
+
+
+def _column(reward: Reward) -> str:
+    return reward.name.replace(" ", "_")
+
+
+def _exact_column(reward: Reward) -> str:
+    """The exact property's; minimum free energy is per nucleotide here, and mfe is the molecule's."""
+    names = {"mfe": "mfe_per_nt", "structure": "structure_similarity"}
+    return names.get(reward.name, _column(reward))

@@ -1,0 +1,82 @@
+import dataclasses
+
+import pytest
+
+from ribospace.errors import UserError
+from ribospace.generation import run as runs
+from ribospace.generation.generate import Generator, Request
+from ribospace.generation.run import Natural, Run, forget, generate_table
+from ribospace.generation.sampling import Sampling
+from ribospace.generation.template import keeps
+
+
+@pytest.fixture
+def generator(generator_folder):
+    return Generator(generator_folder)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(runs, "PART", 4)
+
+
+NATURAL = Natural(["one", "two"], ["GGGAAACCC", "ACGUACGU"], "two")
+RUN = Run(Request(how=Sampling(steps=2)), 10, seed=3, natural=NATURAL, batch=3)
+
+
+def test_every_molecule_has_a_row_with_all_that_is_known(generator, tmp_path):
+    found = generate_table(generator, RUN, tmp_path / "parts").to_pylist()
+    assert [row["id"] for row in found] == [f"generated:3:{number}" for number in range(10)]
+    for row in found:
+        assert row["length"] == len(row["sequence"]) == len(row["structure"])
+        assert row["nearest"] in ("one", "two")
+        assert 0 < row["confidence"] <= 1
+        assert row["mfe"] <= 0
+
+
+def test_a_run_that_was_killed_goes_on_and_is_the_same(generator, tmp_path, monkeypatch):
+    whole = generate_table(generator, RUN, tmp_path / "whole")
+    made = []
+    part = runs._part
+
+    def dying(*given):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(part(*given))
+        return made[-1]
+
+    monkeypatch.setattr(runs, "_part", dying)
+    with pytest.raises(KeyboardInterrupt):
+        generate_table(generator, RUN, tmp_path / "parts")
+    calls = []
+    monkeypatch.setattr(runs, "_part", lambda *given: calls.append(given) or part(*given))
+    assert generate_table(generator, RUN, tmp_path / "parts").equals(whole)
+    assert len(calls) == 1
+    forget(tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+
+
+def test_parts_of_another_run_are_not_taken(generator, tmp_path):
+    generate_table(generator, RUN, tmp_path / "parts")
+    with pytest.raises(UserError, match="another run"):
+        generate_table(generator, dataclasses.replace(RUN, seed=4), tmp_path / "parts")
+
+
+def test_the_batch_may_change_on_the_way(generator, tmp_path):
+    first = generate_table(generator, RUN, tmp_path / "one")
+    other = generate_table(generator, dataclasses.replace(RUN, batch=7), tmp_path / "two")
+    assert first["sequence"].equals(other["sequence"])
+
+
+def test_a_template_is_kept_in_the_table(generator, tmp_path):
+    run = dataclasses.replace(RUN, request=dataclasses.replace(RUN.request, template="GGNNNNCC"))
+    for row in generate_table(generator, run, tmp_path / "parts").to_pylist():
+        assert keeps(row["sequence"], "GGNNNNCC")
+
+
+def test_without_viennarna_it_says_so(generator, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "installed", lambda: False)
+    warned = []
+    found = generate_table(generator, RUN, tmp_path / "parts", warn=warned.append)
+    assert "ViennaRNA" in warned[0]
+    assert found["mfe"].null_count == 10
