@@ -113,6 +113,19 @@ def test_losses_are_in_natural_standard_deviations(surrogate):
     assert weighted([])(latents).tolist() == [0.0] * 5
 
 
+def test_a_surrogate_that_rewards_share_is_asked_once(surrogate):
+    latents, asked = torch.randn(2, K, D, dtype=torch.float64), []
+    several = [find_reward(text, surrogate) for text in ("mfe", "gc=0.6", "type=tRNA:2", "structure=(...)")]
+    expected = sum(one.weight * one.loss(latents) for one in several) + 3 * Bright(Wish("b"), "b", "", (0, 1)).loss(
+        latents
+    )
+    hook = surrogate.register_forward_hook(lambda *_: asked.append(1))
+    total = weighted([*several, Bright(Wish("b", "", 3), "b", "", (0, 1))])(latents)
+    hook.remove()
+    torch.testing.assert_close(total, expected)
+    assert len(asked) == 1
+
+
 def test_a_structure_is_likely_where_its_signs_are(surrogate):
     latents = torch.randn(3, K, D, dtype=torch.float64)
     signs = surrogate(latents).signs.numpy()
