@@ -21,8 +21,8 @@ from ribospace.generation.properties import (
     pair_similarity,
     signs_of,
 )
-from ribospace.generation.rewards import Learned, Reward, RewardFamily, Wish
-from ribospace.models.surrogate import SIGNS, Surrogate
+from ribospace.generation.rewards import Learned, Reward, RewardFamily, SurrogateReward, Wish
+from ribospace.models.surrogate import SIGNS, Surrogate, Told
 
 Floats = npt.NDArray[np.float64]
 _EXACT: dict[str, Callable[[Sequence[str]], Floats]] = {"mfe": mfe, "gc": gc, "length": lengths}
@@ -36,7 +36,7 @@ class Value(Learned):
         return None if self.name == "mfe" and not installed() else _EXACT[self.name](sequences)
 
 
-class TypeReward(Reward):
+class TypeReward(SurrogateReward):
     """Logarithm of the probability of one type."""
 
     def __init__(self, wish: Wish, surrogate: Surrogate) -> None:
@@ -48,12 +48,13 @@ class TypeReward(Reward):
         mean, deviation = surrogate.class_natural[:, self.row].tolist()
         super().__init__(wish, f"type {wish.target}", "nats", (mean, deviation))
 
-    def predicted(self, latents: Tensor) -> Tensor:
-        """(B, K, D) → (B,)."""
-        return self.surrogate(latents).classes[:, self.row]
+    def read(self, told: Told) -> Tensor:
+        """→ (B,) logarithm of the type's probability."""
+        assert told.classes is not None
+        return told.classes[:, self.row]
 
 
-class StructureReward(Reward):
+class StructureReward(SurrogateReward):
     """How likely the signs of a target structure are: mean logarithm at its places, and of nothing behind its end.
 
     Exact is another quantity: the share (F1) of base pairs that the structure of minimum free energy has in common with
@@ -76,9 +77,10 @@ class StructureReward(Reward):
         spread = (surrogate.sign_spread * self.shares).sum(dim=(1, 2)).square().sum().sqrt()
         super().__init__(wish, "structure", "nats", (mean, max(float(spread), 1e-3)))
 
-    def predicted(self, latents: Tensor) -> Tensor:
-        """(B, K, D) → (B,)."""
-        return (self.surrogate(latents).signs * self.shares).sum(dim=(1, 2))
+    def read(self, told: Told) -> Tensor:
+        """→ (B,) mean logarithm of the target's signs, and of nothing behind its end."""
+        assert told.signs is not None
+        return (told.signs * self.shares).sum(dim=(1, 2))
 
     def exact(self, sequences: Sequence[str]) -> Floats | None:
         """(n,) similarity of the structure of minimum free energy to the target; None without ViennaRNA."""

@@ -23,7 +23,7 @@ from ribospace.errors import UserError, nearest
 from ribospace.files import is_folder
 from ribospace.models import checkpoint
 from ribospace.models.device import pick_device
-from ribospace.models.surrogate import Surrogate
+from ribospace.models.surrogate import Surrogate, Told
 
 GROUP = "ribospace.rewards"
 #: The rewards that ship with Ribospace, as entry points, but there without being installed.
@@ -148,17 +148,35 @@ class Reward(ABC):
 
         The standardised property, negative where it is pushed up; with a target half its squared distance from there.
         """
+        return self.standing(self.predicted(latents))
+
+    def standing(self, predicted: Tensor) -> Tensor:
+        """(B,) the property in its unit → (B,) the loss."""
         mean, deviation = self.natural
         if self.target is not None:
-            return ((self.predicted(latents) - self.target) / deviation).square() / 2
-        return -self.direction * (self.predicted(latents) - mean) / deviation
+            return ((predicted - self.target) / deviation).square() / 2
+        return -self.direction * (predicted - mean) / deviation
 
     def exact(self, sequences: Sequence[str]) -> npt.NDArray[np.float64] | None:
         """(n,) the property computed from (n,) sequences, NaN for an empty one; None where it cannot be."""
         return None
 
 
-class Learned(Reward):
+class SurrogateReward(Reward):
+    """A reward that is read off what a surrogate tells."""
+
+    surrogate: Surrogate
+
+    @abstractmethod
+    def read(self, told: Told) -> Tensor:
+        """What is told of B molecules → (B,) the property in its unit."""
+
+    def predicted(self, latents: Tensor) -> Tensor:
+        """(B, K, D) → (B,)."""
+        return self.read(self.surrogate(latents))
+
+
+class Learned(SurrogateReward):
     """One value of a surrogate."""
 
     def __init__(self, wish: Wish, surrogate: Surrogate, value: str, preferred: int = 1) -> None:
@@ -168,9 +186,10 @@ class Learned(Reward):
         target = _number(wish) if wish.target else None
         super().__init__(wish, value, config.units[self.row], natural, preferred, target)
 
-    def predicted(self, latents: Tensor) -> Tensor:
-        """(B, K, D) → (B,)."""
-        return self.surrogate(latents).mean[:, self.row]
+    def read(self, told: Told) -> Tensor:
+        """→ (B,) expectation of the value."""
+        assert told.mean is not None
+        return told.mean[:, self.row]
 
     def deviation(self, latents: Tensor) -> Tensor:
         """(B, K, D) → (B,) calibrated standard deviation of what is predicted, in the property's unit."""
@@ -239,12 +258,20 @@ def find_reward(
 
 
 def weighted(rewards: Sequence[Reward]) -> Callable[[Tensor], Tensor]:
-    """One loss of several rewards: (B, K, D) latents → (B,) the sum of their losses times their weights."""
+    """One loss of several rewards: (B, K, D) latents → (B,) the sum of their losses times their weights.
+
+    A surrogate that several share is asked once.
+    """
+    surrogates = {id(one.surrogate): one.surrogate for one in rewards if isinstance(one, SurrogateReward)}
 
     def loss(latents: Tensor) -> Tensor:
+        told = {key: surrogate(latents) for key, surrogate in surrogates.items()}
         total = latents.new_zeros(len(latents))
         for one in rewards:
-            total = total + one.weight * one.loss(latents)
+            if isinstance(one, SurrogateReward):
+                total = total + one.weight * one.standing(one.read(told[id(one.surrogate)]))
+            else:
+                total = total + one.weight * one.loss(latents)
         return total
 
     return loss

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import norm
 from torch import Tensor
 from torch.nn import functional as F
 
 from ribospace.errors import UserError
-from ribospace.generation.judging import Figures, judged
+from ribospace.generation.judging import INTERVALS, Figures, judged
 from ribospace.generation.properties import UNKNOWN, Rows, Targets
 from ribospace.models.device import keep_freed_memory, pick_device, use_bf16
 from ribospace.models.surrogate import SPREAD, Surrogate, SurrogateConfig, Told
@@ -21,6 +22,7 @@ from ribospace.progress import Progress, silent
 
 LEAST = 5  # molecules of each part
 BATCH = 1024  # molecules told at once
+LOOKED = 2000  # molecules of validation that are looked at on the way; all calibrate
 NATURAL = 4096  # training molecules by which the natural spread of types and signs is measured
 
 
@@ -31,7 +33,7 @@ class FitConfig:
     Attributes
     ----------
     steps, batch
-        Of the optimiser; molecules in a step. 0 steps: 60 rounds of the molecules, from 200 to 1,500 steps.
+        Of the optimiser; molecules in a step. 0 steps: 60 rounds of the molecules, from 200 to 1,200 steps.
     learning_rate, weight_decay
         Of AdamW; the rate falls by a cosine, behind 50 steps of warm-up.
     noise
@@ -127,7 +129,8 @@ def fit(
         model = Surrogate(config).to(device)
     _measure_values(model, targets.values[rows[0]])
     learner = _Learner(model, latents, targets, how, seed, device)
-    looks = learner.run(rows[0], rows[1], progress)
+    seen = np.random.default_rng(seed).permutation(rows[1])[:LOOKED]
+    looks = learner.run(rows[0], seen, progress)
     model.eval()
     _calibrate(model, latents[rows[1]], targets.take(rows[1]))
     some = np.random.default_rng(seed).permutation(rows[0])[:NATURAL]
@@ -171,13 +174,20 @@ def _noised(latents: Tensor, most: float, generator: torch.Generator, same: bool
     return F.layer_norm(latents + most * level[:, None, None] * drawn, latents.shape[-1:])
 
 
-def losses(model: Surrogate, told: Told, values: Tensor, labels: Tensor, signs: Tensor | None) -> Tensor:
-    """Gaussian negative log-likelihoods of standardised values, and cross-entropies of types and signs, summed."""
+def losses(
+    model: Surrogate, told: Told, values: Tensor, labels: Tensor, signs: Tensor | None, evened: bool = False
+) -> Tensor:
+    """Gaussian negative log-likelihoods of standardised values, and cross-entropies of types and signs, summed.
+
+    Evened, a molecule's likelihood is weighted by its deviation (Seitzer et al. 2022, arXiv 2203.09168, with β = 1/2):
+    else values that are told exactly, and molecules for which they are, have slopes that drown all others.
+    """
     total = model.center.new_zeros(())
     if told.mean is not None and told.deviation is not None:
         known = values.isfinite()
         off = torch.where(known, values - told.mean, 0) / told.deviation
-        each = torch.where(known, off.square() / 2 + (told.deviation / model.scale).log(), 0)
+        spread = told.deviation / model.scale
+        each = torch.where(known, off.square() / 2 + spread.log(), 0) * (spread.detach() if evened else 1)
         total = total + (each.sum(dim=0) / known.sum(dim=0).clamp(min=1)).sum()
     for said, true in ((told.classes, labels), (told.signs, signs)):
         if said is not None and true is not None:
@@ -205,8 +215,10 @@ class _Learner:
     def run(self, train: Rows, validation: Rows, progress: Progress) -> list[list[float]]:
         """Take all steps and keep the weights that did best; step and loss of each look."""
         how, batch = self.how, min(self.how.batch, len(train))
-        steps = how.steps or int(np.clip(60 * len(train) // batch, 200, 1500))
-        optimizer = torch.optim.AdamW(self.model.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+        steps = how.steps or int(np.clip(60 * len(train) // batch, 200, 1200))
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), how.learning_rate, (0.9, 0.99), weight_decay=how.weight_decay
+        )
         warm = min(50, steps // 4)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min((step + 1) / (warm + 1), 0.5 + 0.5 * float(np.cos(np.pi * step / steps)))
@@ -230,7 +242,7 @@ class _Learner:
         part = self._part(rows, self.generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             told = self.model(part.latents)
-        loss = losses(self.model, _float(told), part.values, part.labels, part.signs)
+        loss = losses(self.model, _float(told), part.values, part.labels, part.signs, evened=True)
         if not bool(loss.isfinite()):
             raise UserError(f"The loss is no number at step {self.steps + 1}. Lower learning_rate.")
         optimizer.zero_grad()
@@ -288,11 +300,16 @@ def tell(model: Surrogate, latents: npt.NDArray[np.float32]) -> Told:
 
 
 def _calibrate(model: Surrogate, latents: npt.NDArray[np.float32], targets: Targets) -> None:
-    """Temperatures under which the molecules of validation are likeliest."""
+    """Temperatures by the molecules of validation: intervals of 50 % and 90 % that hold as many, types likeliest.
+
+    Of a value one number cannot set both right where errors have no normal distribution; it is the geometric mean of
+    the two that do. The likeliest would be led by the few largest errors.
+    """
     told = tell(model, latents)
     if told.mean is not None and told.deviation is not None:
-        off = ((torch.from_numpy(targets.values) - told.mean) / told.deviation).square()
-        model.temperature.copy_(off.nanmean(dim=0).sqrt().clamp(min=1e-3))
+        off = ((torch.from_numpy(targets.values) - told.mean) / told.deviation).abs().numpy()
+        wide = [np.nanquantile(off, share, axis=0) / norm.ppf(0.5 + share / 2) for share in INTERVALS]
+        model.temperature.copy_(torch.from_numpy(np.sqrt(np.prod(wide, axis=0))).clamp(min=1e-3))
     known = torch.from_numpy(targets.labels) != UNKNOWN
     if told.classes is not None and bool(known.any()):
         tried = torch.logspace(-1, 1, 81)
@@ -309,7 +326,7 @@ def _measure_natural(model: Surrogate, told: Told) -> None:
     if told.signs is not None:
         flat = told.signs.flatten(1)
         center = flat.mean(dim=0)
-        _, size, ways = torch.svd_lowrank(flat - center, q=min(SPREAD, *flat.shape))
-        kept = (size / len(flat) ** 0.5)[:, None] * ways.T
+        _, size, ways = torch.linalg.svd(flat - center, full_matrices=False)
+        kept = (size / len(flat) ** 0.5)[:SPREAD, None] * ways[:SPREAD]
         model.sign_center.copy_(center.view_as(model.sign_center))
         model.sign_spread.zero_()[: len(kept)].copy_(kept.view(-1, *model.sign_center.shape))
