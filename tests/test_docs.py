@@ -18,6 +18,7 @@ PAGES = [
     "docs/guide.md",
     "docs/training.md",
     "docs/latent.md",
+    "docs/generation.md",
     "docs/projections.md",
     "docs/relations.md",
     "docs/trajectory.md",
