@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ribospace.generation.generate import Generator, Request
     from ribospace.generation.rewards import Reward
     from ribospace.generation.run import Natural
+    from ribospace.generation.sampling import Sampling
 
 SHOWN = 5
 
@@ -81,7 +83,8 @@ def generate(
         for one in [*(reward or []), *(reward_model or [])]
     ]
     request = _request(generator, rna_type or [], length, template, start, noise, rewards)
-    request = _with_how(request, sampler, steps, guidance, strength if rewards else 0.0)
+    how = _how(generator, sampler, steps, guidance, strength if rewards else 0.0)
+    request = dataclasses.replace(request, how=how)
     run = Run(request, count, seed, rewards, _natural(generator, against), batch)
     parts = out.parent / f"{out.stem}.generating"
     with progress_bar("Generating") as progress:
@@ -105,6 +108,7 @@ def _request(
     from ribospace.generation.generate import Request
     from ribospace.generation.template import cleaned, length_range
 
+    generator.rows_of(types)
     shortest, longest = length_range(length, generator.window) if length else (0, 0)
     template = cleaned(template, generator.window) if template else ""
     if template and start:
@@ -133,14 +137,12 @@ def _request(
     return Request(tuple(types), shortest, longest, template, start, noise, open_type, open_length)
 
 
-def _with_how(request: Request, sampler: str, steps: int, guidance: float, strength: float) -> Request:
-    import dataclasses
-
+def _how(generator: Generator, sampler: str, steps: int, guidance: float, strength: float) -> Sampling:
     from ribospace.generation.sampling import Sampling
-    from ribospace.generation.schedule import require_sampler
+    from ribospace.generation.schedule import scheduler
 
-    require_sampler(sampler)
-    return dataclasses.replace(request, how=Sampling(sampler, steps, guidance, strength))
+    scheduler(generator.model.config.denoiser, sampler, steps)  # refuses what cannot be
+    return Sampling(sampler, steps, guidance, strength)
 
 
 def _natural(generator: Generator, against: str) -> Natural | None:

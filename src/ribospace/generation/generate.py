@@ -136,12 +136,12 @@ class Generator:
         UserError
             For a type that the model never saw.
         """
-        rows = self._rows(request.types)
+        rows = self.rows_of(request.types)
         for begin in range(0, len(numbers), batch):
             yield self._batch(request, rows, list(numbers[begin : begin + batch]), seed, loss)
 
-    def _rows(self, types: Sequence[str]) -> list[int]:
-        """Numbers of the types, all if none is named."""
+    def rows_of(self, types: Sequence[str]) -> list[int]:
+        """Numbers of the types, all if none is named; a `UserError` for one that was never seen."""
         for one in types:
             if one not in self.types:
                 raise UserError(f"The generator in {self.path} never saw the type {one!r}. {nearest(one, self.types)}")

@@ -106,8 +106,9 @@ def generate_table(
     Raises
     ------
     UserError
-        If the folder holds the parts of another run.
+        If the model never saw a type, or the folder holds the parts of another run.
     """
+    generator.rows_of(run.request.types)
     said = json.loads(json.dumps(run.said(generator)))
     note = folder / ASKED
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:

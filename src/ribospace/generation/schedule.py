@@ -35,7 +35,8 @@ def scheduler(config: DenoiserConfig, sampler: str, steps: int = 0) -> Any:
     >>> scheduler(DenoiserConfig(), "ddim", 4).timesteps.tolist()
     [999, 749, 499, 249]
     """
-    require_sampler(sampler)
+    if sampler not in SAMPLERS:
+        raise UserError(f"There is no sampler {sampler!r}. {nearest(sampler, SAMPLERS)}")
     steps = steps or STEPS.get(sampler, config.times)
     if not 1 <= steps <= config.times:
         raise UserError(f"{steps:,} steps are not from 1 to {config.times:,}, the levels of noise of the model.")
@@ -56,12 +57,6 @@ def scheduler(config: DenoiserConfig, sampler: str, steps: int = 0) -> Any:
         found = DPMSolverMultistepScheduler(**shared, algorithm_type="dpmsolver++", solver_order=2)
     found.set_timesteps(steps)
     return found
-
-
-def require_sampler(sampler: str) -> None:
-    """Refuse a sampler that does not exist."""
-    if sampler not in SAMPLERS:
-        raise UserError(f"There is no sampler {sampler!r}. {nearest(sampler, SAMPLERS)}")
 
 
 def signal_shares(config: DenoiserConfig) -> Any:

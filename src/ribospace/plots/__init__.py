@@ -4,6 +4,7 @@ from ribospace.plots.bases import basis_figure, basis_page
 from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
 from ribospace.plots.composing import composition_figure
+from ribospace.plots.generating import Steered, trade_off_figure
 from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_figure
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
 from ribospace.plots.relation_page import Card, relation_page
@@ -31,6 +32,7 @@ __all__ = [
     "Card",
     "Drawn",
     "Spread",
+    "Steered",
     "Structure",
     "Values",
     "apart",
@@ -57,4 +59,5 @@ __all__ = [
     "stream_figure",
     "structure_svg",
     "summary_figure",
+    "trade_off_figure",
 ]
