@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import file_server
@@ -18,6 +19,7 @@ PAGES = [
     "docs/guide.md",
     "docs/training.md",
     "docs/latent.md",
+    "docs/rewards.md",
     "docs/generation.md",
     "docs/projections.md",
     "docs/relations.md",
@@ -32,10 +34,13 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A newcomer's folder, with a FASTA file of their own."""
+    """A newcomer's folder, with a FASTA file and a table of measurements of their own."""
     folder = tmp_path_factory.mktemp("newcomer")
     records = [f">mine{n} tRNA number {n}\nGGGGAUUAGCUCAGUUGGUAGAGC{'ACGU' * n}\n" for n in range(1, 13)]
     (folder / "molecules.fasta").write_text("".join(records))
+    letters = np.random.default_rng(0).choice(list("ACGU"), (100, 50))
+    rows = [f"{''.join(row)}\t{np.mean(row == 'G'):.2f}\n" for row in letters]
+    (folder / "loading.tsv").write_text("sequence\tvalue\n" + "".join(rows))
     return folder
 
 

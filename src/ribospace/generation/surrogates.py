@@ -45,7 +45,7 @@ class FitConfig:
 
     steps: int = 0
     batch: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     noise: float = 0.5
     looks: int = 10
