@@ -25,6 +25,7 @@ FLOORS = {
     "collection": 5,
     "training": 6, "encoders": 6, "hygiene": 6, "fetching": 6,
     "analysis": 7, "plots": 7,
+    "generation": 8,
     "cli": 9,
     "__main__": 10,
 }  # fmt: skip
