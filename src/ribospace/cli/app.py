@@ -9,6 +9,7 @@ import typer
 import ribospace
 from ribospace.cli import (
     analogy,
+    assess,
     basis,
     bulk,
     compare,
@@ -75,6 +76,7 @@ app.command(short_help="Write molecules from latents")(latent.decode)
 app.command(short_help="Molecules to latents and back")(latent.roundtrip)
 app.command(short_help="Write what lies between two molecules")(latent.interpolate)
 app.command(short_help="Make molecules, steered by rewards")(generate.generate)
+app.command(short_help="Judge generated molecules")(assess.assess)
 app.command(short_help="Compare representations")(compare.compare)
 app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)

@@ -1,5 +1,6 @@
 """Every figure: arrays and tables in, a matplotlib or plotly figure out."""
 
+from ribospace.plots.assessing import assessment_page, distributions_figure, kmer_figure
 from ribospace.plots.bases import basis_figure, basis_page
 from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
@@ -38,6 +39,7 @@ __all__ = [
     "apart",
     "arc_figure",
     "arrows_figure",
+    "assessment_page",
     "basis_figure",
     "basis_page",
     "calibration_figure",
@@ -47,8 +49,10 @@ __all__ = [
     "composition_figure",
     "confusion_figure",
     "counts_figure",
+    "distributions_figure",
     "groups_of",
     "kept_figure",
+    "kmer_figure",
     "layout_figure",
     "map_figure",
     "map_page",

@@ -79,6 +79,17 @@ def read_fasta(
         raise UserError(f"{name} is empty: it holds no record. Give a FASTA file with at least one molecule.")
 
 
+def read_raw(path: Path | str) -> Iterator[tuple[str, str]]:
+    """Read headers and letters as they stand, also of records without letters; errors as those of `read_fasta`."""
+    name = "standard input" if str(path) == "-" else str(path)
+    done = 0
+    for chunk in _chunks(path, name, BATCH_RECORDS):
+        yield from ((record.name, record.sequence) for record in chunk)
+        done += len(chunk)
+    if not done:
+        raise UserError(f"{name} is empty: it holds no record. Give a FASTA file with at least one molecule.")
+
+
 def _split_first_word(texts: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
     """First word and rest (null where there is none) of every text."""
     pieces = pc.ascii_split_whitespace(texts, max_splits=1)  # a twentieth of a regular expression's time
