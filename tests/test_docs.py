@@ -21,6 +21,7 @@ PAGES = [
     "docs/projections.md",
     "docs/relations.md",
     "docs/trajectory.md",
+    "docs/generation.md",
     "docs/rnacentral.md",
 ]
 
