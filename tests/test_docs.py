@@ -20,10 +20,10 @@ PAGES = [
     "docs/training.md",
     "docs/latent.md",
     "docs/rewards.md",
-    "docs/generation.md",
     "docs/projections.md",
     "docs/relations.md",
     "docs/trajectory.md",
+    "docs/generation.md",
     "docs/rnacentral.md",
 ]
 

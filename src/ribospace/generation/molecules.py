@@ -133,7 +133,8 @@ def read_natural(store: Collection, split: str = "", where: str = "", seed: int 
     if split and split not in store.schema.names:
         raise UserError(f"{store.uri} has no column {split!r}. {nearest(split, store.plain_columns)}")
     column = split or ("split" if "split" in store.schema.names else "")
-    table = store.table(["sequence", "rna_type", *([column] if column else [])], where or None)
+    columns = dict.fromkeys(["sequence", "rna_type", *([column] if column else [])])
+    table = store.table(list(columns), where or None)
     everyone = Molecules(table["sequence"].to_pylist(), [one or "" for one in table["rna_type"].to_pylist()])
     if column:
         parts = np.array([str(one) for one in table[column].to_pylist()])

@@ -164,8 +164,7 @@ def density_coverage(
     """Density and coverage (Naeem et al. 2020, arXiv 2002.09797), as the authors' code counts them.
 
     Around each natural molecule lies a ball that reaches to its k-th nearest other natural one. Density is how many
-    balls a made molecule is in, over k: above 1 where these crowd together. Coverage is the share of balls that one of
-    them is in.
+    balls a made molecule is in, over k: above 1 where these crowd together. Coverage is the share of balls with one in.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ import torch
 
 from ribospace.alphabet import detokenize
 from ribospace.collection import Collection
+from ribospace.collection.place import is_remote
 from ribospace.encoders.latent import LatentEncoder
 from ribospace.errors import UserError
 from ribospace.files import versions
@@ -102,7 +103,7 @@ def train_diffusion(
     UserError
         Before any step: if the folder cannot be written, the latent model is none, or the data are too few.
     """
-    out = Path(out).resolve()
+    out, uri = Path(out).resolve(), collection.uri
     checkpoint.require_place(out)
     keep_freed_memory()
     found = checkpoint.load(latent, LatentAutoencoder)
@@ -124,7 +125,7 @@ def train_diffusion(
     about = {
         "training": asdict(config),
         "latent": {"name": found.name, "revision": found.revision, "location": str(Path(latent).resolve())},
-        "data": data.about,
+        "data": {**data.about, "collection": uri if is_remote(uri) else str(Path(uri).resolve())},
         "figures": {**_figures(learner), "stopped": stopped, "said": said, "rewards": fitted.figures},
         "versions": versions("torch", "diffusers"),
     }
