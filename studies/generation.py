@@ -3,8 +3,8 @@
 Parts: quality (1,000 molecules as nature has them, and 300 tRNAs, through `ribospace assess`), samplers (the same seeds
 by each sampler: figures and molecules a second), steering (free energy, GC and a learned property at rising strengths,
 beside a random search with as many looks at the surrogate). Each writes PART.json to the folder and prints its table.
-The learned property is ViennaRNA's ensemble diversity per nucleotide: computed, and so known exactly, it stands in for
-one that is measured.
+Two learned properties stand in for measured ones, computed and so known exactly: the share of UA, where RNAs are cut
+most, and ViennaRNA's ensemble diversity per nucleotide.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from ribospace.alphabet import tokenize
+from ribospace.analysis.folding import fold_many
+from ribospace.collection import Collection
+from ribospace.files import versions, written_whole
+from ribospace.generation.generate import Generator, Request
+from ribospace.generation.properties import gc, mfe
 from ribospace.generation.quality import (
     diversity,
     gc_content,
@@ -27,13 +34,6 @@ from ribospace.generation.quality import (
     kolmogorov_smirnov,
     uniqueness,
 )
-
-from ribospace.alphabet import tokenize
-from ribospace.analysis.folding import fold_many
-from ribospace.collection import Collection
-from ribospace.files import versions, written_whole
-from ribospace.generation.generate import Generator, Request
-from ribospace.generation.properties import gc, mfe
 from ribospace.generation.rewards import Reward, find_reward
 from ribospace.generation.sampling import Sampling
 from studies.data import ribospace
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the collection that studies.generation_data made")
     parser.add_argument("--latent", type=Path, required=True, help="the generator's latent model")
     parser.add_argument("--to", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--properties", default="mfe,gc,ua_share,ensemble_diversity", help="of the steering")
     arguments = parser.parse_args()
     arguments.to.mkdir(parents=True, exist_ok=True)
     for part in arguments.parts:
@@ -100,39 +101,59 @@ def samplers(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def steering(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Each property at rising strengths, and by search."""
-    from ribospace.plots import Steered, trade_off_figure
-
+    """Each property at rising strengths, and by search; the figure is of all that the folder holds."""
     generator = Generator(arguments.model)
-    learned = arguments.to / "ensemble_diversity"
-    if not (learned / "config.json").exists():
-        table = _table(arguments.data, arguments.to)
-        unit = ["--unit", "base pairs per nt"]
-        ribospace("train", "reward", "--table", table, "--latent", arguments.latent, "--out", learned, *unit)
-    exact: dict[str, Callable[[Sequence[str]], Floats]] = {"mfe": mfe, "gc": gc, str(learned): ensemble_diversity}
     natural = _natural(arguments.data, "test")
     natural = [natural[row] for row in np.random.default_rng(SEED).choice(len(natural), 1000, replace=False)]
     pool = _made(generator, Request(how=Sampling()), STEERED * 20)
-    answer, drawn = {}, []
-    for text, compute in exact.items():
-        inside = generator.model
+    for name in arguments.properties.split(","):
+        inside, compute = generator.model, EXACT[name]
+        text = _learned(arguments, name) if name in LEARNED else name
         reward = find_reward(text, inside.surrogate, latent=inside.config.latent)
         rows = []
         for strength in STRENGTHS:
             request = Request(how=Sampling(strength=strength))
             sequences = _made(generator, request, STEERED, reward)
             rows.append({"strength": strength, **_steered(sequences, compute)})
-            print(reward.name, json.dumps(rows[-1]), flush=True)
+            print(name, json.dumps(rows[-1]), flush=True)
         best = [pool[row] for row in np.argsort(_losses(generator, reward, pool))[:STEERED]]
         values = compute(natural)
-        found = {"rows": rows, "searched": _steered(best, compute), "looks": len(pool)}
+        found = {"unit": reward.unit, "rows": rows, "searched": _steered(best, compute), "looks": len(pool)}
         found["natural"] = {"mean": float(values.mean()), "sd": float(values.std()), "molecules": len(natural)}
-        answer[reward.name] = found
-        columns = [np.array([row[key] for row in rows]) for key in ("strength", "mean", "sd", "diversity")]
-        both = (found["searched"]["mean"], found["searched"]["diversity"])
-        drawn.append(Steered(reward.name, reward.unit, *columns, (values.mean(), values.std()), both))
-    trade_off_figure(drawn).savefig(arguments.to / "steering.png")
-    return {"molecules": STEERED, "properties": answer}
+        with written_whole(arguments.to / f"steering_{name}.json") as beside:
+            beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    _draw(arguments.to)
+    return {"molecules": STEERED, "properties": arguments.properties}
+
+
+def _learned(arguments: argparse.Namespace, name: str) -> str:
+    """The folder of a reward learned from 6,000 molecules trained on and their property."""
+    folder = arguments.to / name
+    if not (folder / "config.json").exists():
+        sequences = _natural(arguments.data, "train")
+        some = [sequences[row] for row in np.random.default_rng(0).choice(len(sequences), MEASURED, replace=False)]
+        path = arguments.to / f"{name}.tsv"
+        rows = zip(some, EXACT[name](some), strict=True)
+        path.write_text(
+            f"sequence\t{name}\n" + "".join(f"{one}\t{value:.6f}\n" for one, value in rows), encoding="utf-8"
+        )
+        words = ["--value", name, "--unit", LEARNED[name], "--out", folder]
+        ribospace("train", "reward", "--table", path, "--latent", arguments.latent, *words)
+    return str(folder)
+
+
+def _draw(folder: Path) -> None:
+    from ribospace.plots import Steered, trade_off_figure
+
+    drawn = []
+    for name in EXACT:
+        if not (path := folder / f"steering_{name}.json").exists():
+            continue
+        one = json.loads(path.read_text(encoding="utf-8"))
+        columns = [np.array([row[key] for row in one["rows"]]) for key in ("strength", "mean", "sd", "diversity")]
+        both = (one["searched"]["mean"], one["searched"]["diversity"])
+        drawn.append(Steered(name, one["unit"], *columns, (one["natural"]["mean"], one["natural"]["sd"]), both))
+    trade_off_figure(drawn).savefig(folder / "steering.png")
 
 
 def _made(generator: Generator, request: Request, count: int, reward: Reward | None = None) -> list[str]:
@@ -181,14 +202,19 @@ def _natural(data: Path, part: str) -> list[str]:
     return Collection.open(data).table(["sequence"], f"split = '{part}'")["sequence"].to_pylist()
 
 
-def _table(data: Path, folder: Path) -> Path:
-    """Molecules trained on, and their ensemble's diversity."""
-    sequences = _natural(data, "train")
-    some = [sequences[row] for row in np.random.default_rng(0).choice(len(sequences), MEASURED, replace=False)]
-    path = folder / "ensemble_diversity.tsv"
-    rows = zip(some, ensemble_diversity(some), strict=True)
-    path.write_text("sequence\tvalue\n" + "".join(f"{one}\t{value:.6f}\n" for one, value in rows), encoding="utf-8")
-    return path
+def ua_share(sequences: Sequence[str]) -> Floats:
+    """(n,) share of pairs of neighbours that are UA."""
+    return np.array([one.count("UA") / max(1, len(one) - 1) for one in sequences])
+
+
+#: Properties, exactly; and the units of those that are learned from a table.
+EXACT: dict[str, Callable[[Sequence[str]], Floats]] = {
+    "mfe": mfe,
+    "gc": gc,
+    "ua_share": ua_share,
+    "ensemble_diversity": ensemble_diversity,
+}
+LEARNED = {"ua_share": "share of pairs", "ensemble_diversity": "base pairs per nt"}
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ def generate(
     start: Annotated[str, typer.Option(help="RNA to vary.")] = "",
     noise: Annotated[float, typer.Option(help="With --start: how far from it, above 0 to 1.", max=1.0)] = 0.5,
     guidance: Annotated[
-        float, typer.Option(help="Above 1: type and length weigh more than they do in nature.", min=0.0)
-    ] = 1.0,
+        float, typer.Option(help="How loudly type and length are said; 1: as in training, 0: not at all.", min=0.0)
+    ] = 2.0,
     sampler: Annotated[str, typer.Option(help="dpm-solver++, ddim or ddpm.")] = "dpm-solver++",
     steps: Annotated[int, typer.Option(help="Of the sampler; 0: its own number.", min=0)] = 0,
     against: Annotated[
