@@ -8,6 +8,7 @@ from ribospace.collection import Collection
 from ribospace.models import checkpoint
 from ribospace.models.surrogate import Surrogate, SurrogateConfig
 from ribospace.sources.fasta import read_fasta
+from ribospace.training.state import alone
 from tests.generation.conftest import WINDOW, small_generator
 
 
@@ -143,6 +144,15 @@ def test_a_reward_of_another_latent_model_is_refused(refused, model, tmp_path):
     refused([*arguments, tmp_path / "other"], "5 latents")
 
 
+def test_a_table_of_ones_own_beside_the_fasta_is_not_lost(run, refused, model, tmp_path):
+    command = ["generate", "--model", model, "-n", 2, "--steps", 2, "--out", tmp_path / "a.fasta"]
+    (tmp_path / "a.tsv").write_text("mine\n")
+    refused(command, "a.tsv")
+    assert (tmp_path / "a.tsv").read_text() == "mine\n"
+    (tmp_path / "a.tsv").unlink()
+    assert [run(*command).code for _ in range(2)] == [0, 0]  # one's own earlier run is written over
+
+
 def test_other_models_are_refused(refused, model, tmp_path):
     refused(["generate", "--model", tmp_path, "-n", 2, "--out", tmp_path / "a.fasta"], "no model")
     refused(["generate", "--model", model, "-n", 2, "--out", tmp_path / "a.txt"], ".fasta")
@@ -150,7 +160,7 @@ def test_other_models_are_refused(refused, model, tmp_path):
     refused(["embed", tmp_path / "c", "--model", model], "generator", "train latent")
 
 
-def test_training_writes_a_generator_that_generates(run, tmp_path):
+def test_training_writes_a_generator_that_generates(run, refused, tmp_path):
     data = tmp_path / "data"
     assert run("import", "sample", "--to", data).code == 0
     small = [
@@ -174,8 +184,10 @@ def test_training_writes_a_generator_that_generates(run, tmp_path):
         run("train", "latent", "--data", data, "--encoder", tmp_path / "ae", "--out", tmp_path / "latent", *steps).code
         == 0
     )
-    sizes = ["--set", "model.width=12", "--set", "model.heads=2", "--set", "model.layers=1", "--set", "rewards.steps=3"]
     command = ["train", "diffusion", "--data", data, "--latent", tmp_path / "latent", "--out", tmp_path / "gen"]
+    with alone(tmp_path / "gen.training"):
+        refused(command, "Another training")
+    sizes = ["--set", "model.width=12", "--set", "model.heads=2", "--set", "model.layers=1", "--set", "rewards.steps=3"]
     answer = run(*command, *steps, *sizes, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["figures"]["rewards"]["values"]["gc"]["molecules"] > 0

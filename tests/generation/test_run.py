@@ -1,13 +1,19 @@
 import dataclasses
 
 import pytest
+import torch
 
 from ribospace.errors import UserError
+from ribospace.generation import properties
 from ribospace.generation import run as runs
 from ribospace.generation.generate import Generator, Request
+from ribospace.generation.properties import pair_similarity
+from ribospace.generation.rewards import find_reward
 from ribospace.generation.run import Natural, Run, forget, generate_table
 from ribospace.generation.sampling import Sampling
 from ribospace.generation.template import keeps
+from ribospace.models import checkpoint
+from ribospace.models.surrogate import Surrogate, SurrogateConfig
 
 
 @pytest.fixture
@@ -60,6 +66,28 @@ def test_parts_of_another_run_are_not_taken(generator, tmp_path):
     generate_table(generator, RUN, tmp_path / "parts")
     with pytest.raises(UserError, match="another run"):
         generate_table(generator, dataclasses.replace(RUN, seed=4), tmp_path / "parts")
+
+
+def test_a_reward_that_was_learned_anew_is_another_run(generator, tmp_path):
+    config = SurrogateConfig("1", 4, 6, 30, 8, 2, 1, ("half_life",), ("h",))
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        checkpoint.save(Surrogate(config), tmp_path / "reward", "reward", {})
+        run = dataclasses.replace(RUN, rewards=[find_reward(str(tmp_path / "reward"), latent="1", shape=(4, 6))])
+        if seed == 0:
+            generate_table(generator, run, tmp_path / "parts")
+    with pytest.raises(UserError, match="another run"):
+        generate_table(generator, run, tmp_path / "parts")
+
+
+def test_molecules_are_folded_once(generator, tmp_path, monkeypatch):
+    config = SurrogateConfig("1", 4, 6, 30, 8, 2, 1, ("mfe",), ("kcal/mol per nt",), (), True)
+    rewards = [find_reward(one, Surrogate(config).eval()) for one in ("mfe", "structure=((...))")]
+    monkeypatch.setattr(properties, "fold_many", None)  # which the rewards would call
+    found = generate_table(generator, dataclasses.replace(RUN, rewards=rewards), tmp_path / "parts").to_pylist()
+    for row in found:
+        assert row["mfe_per_nt"] == pytest.approx(row["mfe"] / row["length"], abs=1e-3)
+        assert row["structure_similarity"] == pytest.approx(pair_similarity(row["structure"], "((...))"), abs=1e-4)
 
 
 def test_the_batch_may_change_on_the_way(generator, tmp_path):

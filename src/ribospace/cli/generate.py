@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from ribospace.cli.output import Json, progress_bar, say, write_rows
+from ribospace.cli.output import Json, progress_bar, say, warn, write_rows
 from ribospace.cli.output import table as aligned
 from ribospace.collection import Collection
 from ribospace.errors import UserError
@@ -76,6 +75,7 @@ def generate(
     from ribospace.generation.run import Run, forget, generate_table
 
     require_ending(out, (".fasta", ".fa"))
+    _require_own(out)
     generator = Generator(model)
     inside, size = generator.model, generator.model.latent.config
     rewards = [
@@ -88,11 +88,25 @@ def generate(
     run = Run(request, count, seed, rewards, _natural(generator, against), batch)
     parts = out.parent / f"{out.stem}.generating"
     with progress_bar("Generating") as progress:
-        found = generate_table(generator, run, parts, progress, _warn)
+        found = generate_table(generator, run, parts, progress, warn)
     said = {"model": str(generator.path), **run.said(generator), "versions": versions("torch", "diffusers")}
     _write(out, found, said)
     forget(parts)
-    say(as_json, {"written": len(found), "file": str(out), **_figures(found)}, *_lines(found, out))
+    figures = _figures(found)
+    say(as_json, {"written": len(found), "file": str(out), **figures}, *_lines(found, figures, out))
+
+
+def _require_own(out: Path) -> None:
+    """Refuse to write over a table or a .json beside the FASTA that is not of an earlier run."""
+    there = [path for path in (out.with_suffix(".tsv"), out.with_suffix(".json")) if path.exists()]
+    try:
+        mine = not there or "request" in json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        mine = False
+    if not mine:
+        raise UserError(
+            f"{there[0]}, which would come beside {out.name}, is there and of no earlier run. Choose another --out."
+        )
 
 
 def _request(
@@ -154,7 +168,7 @@ def _natural(generator: Generator, against: str) -> Natural | None:
         try:
             store = Collection.open(trained_on)
         except UserError:
-            _warn(f"The collection trained on, {trained_on}, is not there: no nearest molecules. Name one: --against")
+            warn(f"The collection trained on, {trained_on}, is not there: no nearest molecules. Name one: --against")
             return None
     else:
         store = Collection.open(against)
@@ -165,15 +179,16 @@ def _natural(generator: Generator, against: str) -> Natural | None:
 
 
 def _write(out: Path, found: pa.Table, said: dict[str, Any]) -> None:
+    """The request first: what a broken-off command leaves can then be told from a file of the user's."""
     rows = found.to_pylist()
+    with written_whole(out.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    with written_whole(out.with_suffix(".tsv")) as beside:
+        write_rows(beside, rows, found.column_names)
     with written_whole(out) as beside, open(beside, "w", encoding="utf-8") as file:
         for row in rows:
             kind = f" rna_type={row['rna_type']}" if row["rna_type"] else ""
             file.write(f">{row['id']}{kind}\n{row['sequence']}\n")
-    with written_whole(out.with_suffix(".tsv")) as beside:
-        write_rows(beside, rows, found.column_names)
-    with written_whole(out.with_suffix(".json")) as beside:
-        beside.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
 def _figures(found: pa.Table) -> dict[str, float]:
@@ -185,8 +200,7 @@ def _figures(found: pa.Table) -> dict[str, float]:
     return {"distinct": distinct, **{f"mean_{name}": round(one, 4) for name, one in means.items() if one is not None}}
 
 
-def _lines(found: pa.Table, out: Path) -> list[str]:
-    figures = _figures(found)
+def _lines(found: pa.Table, figures: dict[str, float], out: Path) -> list[str]:
     means = [[name.removeprefix("mean_"), f"{value:,.4g}"] for name, value in figures.items() if name != "distinct"]
     lines = [line for row in found.slice(0, SHOWN).to_pylist() for line in _shown(row)]
     if len(found) > SHOWN:
@@ -204,7 +218,3 @@ def _shown(row: dict[str, Any]) -> list[str]:
     about = f"{row['id']}, {row['length']} nt" + (f", {row['rna_type']}" if row["rna_type"] else "")
     about += f", {row['mfe']:.1f} kcal/mol" if row["mfe"] is not None else ""
     return [about, f"  {row['sequence']}", *([f"  {row['structure']}"] if row["structure"] else [])]
-
-
-def _warn(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ribospace.cli.learn_reward import reward
-from ribospace.cli.output import Json, progress_bar, say
+from ribospace.cli.output import Json, progress_bar, say, warn
 from ribospace.collection import Collection
 from ribospace.errors import UserError
 from ribospace.progress import silent
@@ -142,7 +141,7 @@ def diffusion(
 
     chosen = _settings(DiffusionTrainConfig, preset, "diffusion", config, settings)
     with progress_bar("Training", "steps") as progress:
-        said = train_diffusion(Collection.open(data), latent, out, chosen, progress, _warn)
+        said = train_diffusion(Collection.open(data), latent, out, chosen, progress, warn)
     figures = said["figures"]
     held = f", {figures['validation_losses'][-1][1]} on those held out" if figures["validation_losses"] else ""
     say(
@@ -157,10 +156,6 @@ def diffusion(
 
 
 train.command(short_help="Learn a property to steer by")(reward)
-
-
-def _warn(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _settings(kind: type[Chosen], preset: str, task: str, config: Path | None, settings: list[str] | None) -> Chosen:
@@ -184,13 +179,13 @@ def _train_model(
 
     warned: list[str] = []
 
-    def warn(line: str) -> None:
+    def noted(line: str) -> None:
         warned.append(line)
-        print(line, file=sys.stderr, flush=True)
+        warn(line)
 
     first = os.environ.get("RANK", "0") == "0"  # of the processes that `accelerate launch` began
     with progress_bar("Training", "steps") if first else contextlib.nullcontext(silent) as progress:
-        answer = train_model(store, out, chosen, progress, warn, make or new_autoencoder)
+        answer = train_model(store, out, chosen, progress, noted, make or new_autoencoder)
     if not first:
         return
     about, figures = answer["data"], answer["figures"]

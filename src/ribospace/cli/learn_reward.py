@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ribospace.cli.output import Json, progress_bar, say
+from ribospace.cli.output import Json, progress_bar, say, warn
 
 
 def reward(
@@ -34,9 +33,6 @@ def reward(
 
     given = {"value": value, "unit": unit, "split": split, "seed": seed}
     config = from_mapping(RewardTrainConfig, with_overrides(given, settings or []), "the settings")
-
-    def warn(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
     with progress_bar("Learning", "steps") as progress:
         about = train_reward(table, latent, out, config, progress, warn)

@@ -34,6 +34,11 @@ def say(as_json: bool, answer: Mapping[str, Any], *lines: str) -> None:
             print(line)
 
 
+def warn(line: str) -> None:
+    """Tell a person at once what they should know, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def table(rows: Sequence[Sequence[object]], header: Sequence[str], right: Sequence[int] = ()) -> str:
     """Rows as aligned text; the columns in `right` are numbers."""
     cells = [list(header), *[[str(cell) for cell in row] for row in rows]]

@@ -23,6 +23,7 @@ from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.latent import LATENT_POOLINGS, LatentAutoencoder, Model, ReadTokens, TokenSource
 from ribospace.models.qformer import QFormerConfig
+from ribospace.progress import Progress, silent
 
 TOKEN_BUDGET = 8192
 WRITE_BYTES = 64 << 20
@@ -56,8 +57,8 @@ class LatentEncoder(NetworkEncoder):
         self.location = str(found.path.resolve())
         self.piece = 16_384 if self.model.encoder is not None else 256
 
-    def latents(self, tokens: Tokens) -> npt.NDArray[np.float32]:
-        """(n) molecules of at most the window → (n, K, D) float32.
+    def latents(self, tokens: Tokens, progress: Progress = silent) -> npt.NDArray[np.float32]:
+        """(n) molecules of at most the window → (n, K, D) float32; `progress` is told of every batch.
 
         Raises
         ------
@@ -72,10 +73,13 @@ class LatentEncoder(NetworkEncoder):
                 f"{config.window}. Cut it, or train a latent model with a larger model.window."
             )
         found = np.zeros((len(tokens), config.queries, config.width), dtype=np.float32)
+        done = 0
         for rows in self._batches(tokens.lengths):
             with torch.inference_mode():
                 padded = torch.from_numpy(tokens.padded(rows)).long().to(self.device)
                 found[rows] = self.model.encode(padded).cpu().numpy()
+            done += len(rows)
+            progress(done, len(tokens))
         return found
 
     def write(self, latents: npt.NDArray[np.float32], beams: int = 1) -> list[str]:

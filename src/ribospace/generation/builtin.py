@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ribospace.analysis.folding import installed
+from ribospace.analysis.folding import Folded, installed
 from ribospace.errors import UserError, nearest
 from ribospace.generation.properties import (
     UNITS,
@@ -25,15 +25,17 @@ from ribospace.generation.rewards import Learned, Reward, RewardFamily, Surrogat
 from ribospace.models.surrogate import SIGNS, Surrogate, Told
 
 Floats = npt.NDArray[np.float64]
-_EXACT: dict[str, Callable[[Sequence[str]], Floats]] = {"mfe": mfe, "gc": gc, "length": lengths}
+_COUNTED: dict[str, Callable[[Sequence[str]], Floats]] = {"gc": gc, "length": lengths}
 
 
 class Value(Learned):
     """Free energy per nucleotide, GC content or length: a value of the surrogate, exact by the sequence."""
 
-    def exact(self, sequences: Sequence[str]) -> Floats | None:
+    def exact(self, sequences: Sequence[str], folded: Sequence[Folded | None] | None = None) -> Floats | None:
         """(n,) by ViennaRNA or by counting; None for mfe without ViennaRNA."""
-        return None if self.name == "mfe" and not installed() else _EXACT[self.name](sequences)
+        if self.name in _COUNTED:
+            return _COUNTED[self.name](sequences)
+        return mfe(sequences, folded) if installed() else None
 
 
 class TypeReward(SurrogateReward):
@@ -82,11 +84,11 @@ class StructureReward(SurrogateReward):
         assert told.signs is not None
         return (told.signs * self.shares).sum(dim=(1, 2))
 
-    def exact(self, sequences: Sequence[str]) -> Floats | None:
+    def exact(self, sequences: Sequence[str], folded: Sequence[Folded | None] | None = None) -> Floats | None:
         """(n,) similarity of the structure of minimum free energy to the target; None without ViennaRNA."""
         if not installed():
             return None
-        folded = folded_where_there(sequences)
+        folded = folded or folded_where_there(sequences)
         return np.array([pair_similarity(one.structure, self.structure) if one else np.nan for one in folded])
 
 

@@ -97,7 +97,8 @@ class Generator:
 
     def __init__(self, folder: Path | str) -> None:
         found = checkpoint.load(folder, LatentDiffusion)
-        self.model, self.device = found.model.to(pick_device()), pick_device()
+        self.device = pick_device()
+        self.model = found.model.to(self.device)
         self.name, self.revision, self.path, self.about = found.name, found.revision, found.path, found.about
         self.types = self.model.config.types
         self.window = self.model.latent.config.window

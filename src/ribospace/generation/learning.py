@@ -6,12 +6,10 @@ steps as one that was never broken off.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +25,7 @@ from ribospace.progress import Progress, silent
 from ribospace.training.config import OptimizerConfig
 from ribospace.training.interrupts import Interrupts
 from ribospace.training.logs import Logs
-from ribospace.training.state import STATE, read_state, restore, write_state
+from ribospace.training.state import read_state, restore, write_state
 
 SAVE_SECONDS = 300.0
 ORDER, STEP, LOOK = 1, 2, 3  # what a seed is for
@@ -291,18 +289,3 @@ class Learner:
         self.average = restore(tensors, self.model.denoiser, self._optimizer)
         self.step, self.seconds, self.losses = said["step"], said["seconds"], said["losses"]
         self.looks = [(step, loss) for step, loss in said["looks"]]
-
-
-def unfinished(out: Path) -> Path:
-    """Folder of an unfinished training."""
-    return out.parent / f"{out.name}.training"
-
-
-def forget(out: Path) -> None:
-    """Take the unfinished training's state away; its logs stay."""
-    (unfinished(out) / STATE).unlink(missing_ok=True)
-
-
-def asdict(config: Any) -> dict[str, Any]:
-    """A dataclass as JSON takes it."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -108,14 +108,17 @@ class TrainedNamer:
         """(n,) the likeliest type of each molecule."""
         import torch
 
-        from ribospace.batching import cut_windows, token_budget_batches
+        from ribospace.batching import cut_windows, pool_windows
+        from ribospace.training.data import Examples
+        from ribospace.training.objectives import NO_CLASS
+        from ribospace.training.validation import batches_of
 
         window = self.model.config.window
         tokens, owner = cut_windows(tokenize(sequences), window, window // 4)
-        sums = np.zeros((len(sequences), len(self.classes)))
+        shares = np.zeros((len(tokens), len(self.classes)), dtype=np.float32)
         with torch.inference_mode():
-            for rows in token_budget_batches(tokens.lengths + 2, 16_384):
-                ids = torch.from_numpy(tokens.padded(rows)).long()
-                found = self.model.classify(self.model.encode(ids), ids).softmax(dim=-1).double().numpy()
-                np.add.at(sums, owner[rows], found * tokens.lengths[rows][:, None])
-        return [self.classes[number] for number in sums.argmax(axis=1).tolist()]
+            for rows, batch in batches_of(self.model, Examples(tokens, np.full(len(tokens), NO_CLASS))):
+                logits = self.model.classify(self.model.encode(batch.tokens), batch.tokens)
+                shares[rows] = logits.float().softmax(dim=-1).cpu().numpy()
+        pooled = pool_windows(shares, tokens.lengths, owner, len(sequences))
+        return [self.classes[number] for number in pooled.argmax(axis=1).tolist()]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.alphabet import VOCABULARY_SIZE, tokenize
+from ribospace.alphabet import PAD, VOCABULARY_SIZE, tokenize
 from ribospace.analysis.compiled import compiled
 from ribospace.progress import Progress, silent
 
@@ -104,7 +104,7 @@ def _grouped(references: Sequence[str]) -> _Groups:
         inside = rows[group * LANES : (group + 1) * LANES]
         block = letters[begins[group] : begins[group + 1]].reshape(-1, LANES)
         some = inside[inside >= 0]
-        block[:, : len(some)] = np.where((table := tokens.padded(some, ends=False)) == 3, 0, table).T
+        block[:, : len(some)] = np.where((table := tokens.padded(some, ends=False)) == PAD, 0, table).T
     return _Groups(letters, begins[:-1], lengths, rows.reshape(many, LANES))
 
 

@@ -96,13 +96,8 @@ def natural_targets(
     classes = tuple(names) if len(names) > 1 else ()
     units = tuple(UNITS[name] for name in known)
     return Targets(
-        np.column_stack(list(known.values())), tuple(known), units, labels_of(rna_types, classes), classes, signs
+        np.column_stack(list(known.values())), tuple(known), units, class_numbers(rna_types, classes), classes, signs
     )
-
-
-def labels_of(names: Sequence[str | None], classes: Sequence[str]) -> Rows:
-    """(n,) int64, the place of each name among the classes; -1 where it is none."""
-    return class_numbers(names, classes)
 
 
 def gc(sequences: Sequence[str]) -> Floats:
@@ -129,9 +124,9 @@ def folded_where_there(sequences: Sequence[str]) -> list[Folded | None]:
     return [next(found) if one else None for one in sequences]
 
 
-def mfe(sequences: Sequence[str]) -> Floats:
-    """(n,) minimum free energy per nucleotide, kcal/mol; NaN for an empty sequence."""
-    folded = folded_where_there(sequences)
+def mfe(sequences: Sequence[str], folded: Sequence[Folded | None] | None = None) -> Floats:
+    """(n,) minimum free energy per nucleotide, kcal/mol; NaN for an empty sequence; `folded` where they are already."""
+    folded = folded or folded_where_there(sequences)
     return np.array([one.energy / len(one.sequence) if one else np.nan for one in folded], dtype=np.float64)
 
 

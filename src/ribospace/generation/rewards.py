@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from ribospace.analysis.folding import Folded
 from ribospace.errors import UserError, nearest
 from ribospace.files import is_folder
 from ribospace.models import checkpoint
@@ -119,6 +120,8 @@ class Reward(ABC):
 
     #: Of what `exact` gives, where that is another than the unit of what is predicted.
     exact_unit: str | None = None
+    #: Of the checkpoint that it was read from; "" for what is a part of the generator.
+    revision: str = ""
 
     def __init__(
         self,
@@ -157,8 +160,13 @@ class Reward(ABC):
             return ((predicted - self.target) / deviation).square() / 2
         return -self.direction * (predicted - mean) / deviation
 
-    def exact(self, sequences: Sequence[str]) -> npt.NDArray[np.float64] | None:
-        """(n,) the property computed from (n,) sequences, NaN for an empty one; None where it cannot be."""
+    def exact(
+        self, sequences: Sequence[str], folded: Sequence[Folded | None] | None = None
+    ) -> npt.NDArray[np.float64] | None:
+        """(n,) the property computed from (n,) sequences, NaN for an empty one; None where it cannot be.
+
+        `folded` are their structures, where whoever asks has them already.
+        """
         return None
 
 
@@ -249,7 +257,9 @@ def find_reward(
         found = checkpoint.load(wish.name, Surrogate)
         model = found.model.to(pick_device()).requires_grad_(False)
         _require_same_latent(model, f"The reward in {wish.name}", latent, shape)
-        return Learned(wish, model, model.config.values[0])
+        learned = Learned(wish, model, model.config.values[0])
+        learned.revision = found.revision
+        return learned
     if "/" in wish.name or Path(wish.name).exists():
         raise UserError(f"There is no folder of a reward at {wish.name}. `ribospace train reward` writes one.")
     raise UserError(

@@ -77,7 +77,7 @@ class Run:
             "count": self.count,
             "seed": self.seed,
             "request": dataclasses.asdict(self.request),
-            "rewards": [str(one.wish) for one in self.rewards],
+            "rewards": [f"{one.wish} ({one.revision})" if one.revision else str(one.wish) for one in self.rewards],
             "against": natural,
         }
 
@@ -155,9 +155,8 @@ def _part(generator: Generator, run: Run, numbers: range, progress: Progress) ->
     }
     folded = list(fold_many(sequences)) if installed() else []
     columns |= _structures(folded, len(sequences))
-    columns |= {
-        name: found for name, found in _properties(generator, run.rewards, sequences).items() if name not in columns
-    }
+    known = _properties(generator, run.rewards, sequences, folded)
+    columns |= {name: found for name, found in known.items() if name not in columns}
     if run.natural is not None:
         rows, distances = nearest(sequences, run.natural.sequences)
         columns["nearest"] = [run.natural.ids[row] for row in rows]
@@ -171,21 +170,23 @@ def _structures(folded: list[Folded], count: int) -> dict[str, Any]:
     return {"structure": [one.structure for one in folded], "mfe": [round(one.energy, 2) for one in folded]}
 
 
-def _properties(generator: Generator, rewards: Sequence[Reward], sequences: list[str]) -> dict[str, Any]:
+def _properties(
+    generator: Generator, rewards: Sequence[Reward], sequences: list[str], folded: list[Folded]
+) -> dict[str, Any]:
     """The likeliest type, and every reward as its surrogate has it and as it is, of what was written and read again."""
-    latents = torch.from_numpy(generator.encoder.latents(tokenize(sequences)))
+    latents = torch.from_numpy(generator.encoder.latents(tokenize(sequences))).to(generator.device)
     columns: dict[str, Any] = {}
     with torch.inference_mode():
         surrogate = generator.model.surrogate
         if surrogate is not None and surrogate.config.classes:
-            best = surrogate(latents.to(generator.device)).classes.exp().cpu().max(dim=-1)
+            best = surrogate(latents).classes.exp().cpu().max(dim=-1)
             columns["type"] = [surrogate.config.classes[one] for one in best.indices.tolist()]
             columns["type_probability"] = [round(one, 4) for one in best.values.tolist()]
         for reward in rewards:
-            found = reward.predicted(latents.to(generator.device)).cpu().double().numpy()
+            found = reward.predicted(latents).cpu().double().numpy()
             columns[f"{_column(reward)}_predicted"] = np.round(found, 5)
     for reward in rewards:
-        exact = reward.exact(sequences)
+        exact = reward.exact(sequences, folded or None)
         if exact is not None and (name := _exact_column(reward)) not in columns:
             columns[name] = [None if math.isnan(one) else round(float(one), 5) for one in exact]
     return columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from ribospace.errors import UserError, nearest
@@ -59,6 +60,7 @@ def scheduler(config: DenoiserConfig, sampler: str, steps: int = 0) -> Any:
     return found
 
 
+@cache
 def signal_shares(config: DenoiserConfig) -> Any:
     """(times,) float64, the share ᾱ of the variance that is signal, at each level of noise."""
     from diffusers import DDPMScheduler

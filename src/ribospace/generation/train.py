@@ -17,7 +17,7 @@ from ribospace.collection.place import is_remote
 from ribospace.encoders.latent import LatentEncoder
 from ribospace.errors import UserError
 from ribospace.files import versions
-from ribospace.generation.learning import Learner, Molecules, NoiseConfig, asdict, forget, unfinished
+from ribospace.generation.learning import Learner, Molecules, NoiseConfig
 from ribospace.generation.properties import natural_targets, parts_by_cluster
 from ribospace.generation.surrogates import FitConfig, Fitted, fit
 from ribospace.models import checkpoint
@@ -26,9 +26,11 @@ from ribospace.models.device import keep_freed_memory
 from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
 from ribospace.models.latent import LatentAutoencoder
 from ribospace.models.surrogate import SurrogateConfig
-from ribospace.progress import Progress, silent
-from ribospace.training.config import OptimizerConfig
+from ribospace.progress import Progress, silent, within
+from ribospace.training.config import Named, OptimizerConfig
 from ribospace.training.data import DataConfig, Examples, TrainingData, training_data
+from ribospace.training.logs import Logs
+from ribospace.training.state import alone, forget, unfinished
 
 #: Molecules that the surrogate of the built-in rewards is taught, drawn where there are more: each is folded.
 TAUGHT = 50_000
@@ -36,15 +38,11 @@ FEW = 40  # molecules held out, below which the surrogate is judged by training 
 
 
 @dataclass(frozen=True)
-class DiffusionTrainConfig:
+class DiffusionTrainConfig(Named):
     """How a generator is trained; sections [data], [model], [noise], [optimizer] and [rewards] of a TOML file.
 
     Attributes
     ----------
-    name
-        What the model is called; the folder's name by default.
-    seed
-        Of the weights, the split, the order and the noise.
     data
         The label is the type that is told; molecules longer than the latent model's window are left out.
     model, noise, optimizer
@@ -53,17 +51,11 @@ class DiffusionTrainConfig:
         How the surrogate of the built-in rewards is taught.
     """
 
-    name: str = ""
-    seed: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     model: DenoiserConfig = field(default_factory=DenoiserConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     rewards: FitConfig = field(default_factory=FitConfig)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed {self.seed} is not from 0 to 2^63 - 1")
 
 
 def train_diffusion(
@@ -103,37 +95,52 @@ def train_diffusion(
     UserError
         Before any step: if the folder cannot be written, the latent model is none, or the data are too few.
     """
-    out, uri = Path(out).resolve(), collection.uri
+    out = Path(out).resolve()
     checkpoint.require_place(out)
     keep_freed_memory()
-    found = checkpoint.load(latent, LatentAutoencoder)
-    encoder = LatentEncoder(checkpoint.Checkpoint(found.model, found.name, found.revision, found.path, {}), "latents")
+    with alone(unfinished(out)):
+        about, model, logs = _trained(collection, Path(latent), unfinished(out), config, progress, warn)
+        name = config.name or out.name
+        checkpoint.save(model, out, name, about, _card(name, about))
+        logs.close()
+        forget(out)
+    return about
+
+
+def _trained(
+    collection: Collection,
+    latent: Path,
+    folder: Path,
+    config: DiffusionTrainConfig,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> tuple[dict[str, Any], LatentDiffusion, Logs]:
+    """What is said of the generator, the generator on the processor, and the logs of its training."""
+    found, uri = checkpoint.load(latent, LatentAutoencoder), collection.uri
+    encoder = LatentEncoder(found, "latents")
     data, said = _data(collection, config, encoder.window)
     for line in said:
         warn(line)
-    training, validation = (_molecules(encoder, part, progress) for part in (data.training, data.validation))
+    reading = within(progress, 0, config.optimizer.steps, "reading {} molecules")
+    training, validation = (_molecules(encoder, part, reading) for part in (data.training, data.validation))
     torch.manual_seed(config.seed)
     model = LatentDiffusion(DiffusionConfig(found.revision, config.model, data.classes), found.model.cpu())
     model.measure(training.latents, training.types, training.lengths)
     first, other = (dataclasses.replace(one, latents=model.standardised(one.latents)) for one in (training, validation))
-    same = str([asdict(config), data.about["data_sha256"], found.revision])
-    learner = Learner(model, first, other, config.optimizer, config.noise, config.seed, same, unfinished(out))
+    same = str([dataclasses.asdict(config), data.about["data_sha256"], found.revision])
+    learner = Learner(model, first, other, config.optimizer, config.noise, config.seed, same, folder)
     stopped = learner.run(progress)
     learner.finish()
     fitted = teach(encoder, data, (training, validation), config, progress)
     model.cpu().give(fitted.surrogate)
     about = {
-        "training": asdict(config),
-        "latent": {"name": found.name, "revision": found.revision, "location": str(Path(latent).resolve())},
+        "training": dataclasses.asdict(config),
+        "latent": {"name": found.name, "revision": found.revision, "location": str(latent.resolve())},
         "data": {**data.about, "collection": uri if is_remote(uri) else str(Path(uri).resolve())},
         "figures": {**_figures(learner), "stopped": stopped, "said": said, "rewards": fitted.figures},
         "versions": versions("torch", "diffusers"),
     }
-    name = config.name or out.name
-    checkpoint.save(model, out, name, about, _card(name, about))
-    learner.logs.close()
-    forget(out)
-    return about
+    return about, model, learner.logs
 
 
 def teach(
@@ -170,7 +177,9 @@ def teach(
         parts = parts_by_cluster(letters, seed=config.seed, progress=progress)
     size = encoder.model.config
     sizes = SurrogateConfig(encoder.revision, size.queries, size.width, size.window, structure=True)
-    targets = natural_targets(letters, names, sizes.slots, progress=progress)
+    steps = config.optimizer.steps
+    folding = within(progress, steps, steps, "folding {} molecules")
+    targets = natural_targets(letters, names, sizes.slots, progress=folding)
     return fit(latents, targets, parts, sizes, config.rewards, config.seed, progress)
 
 
@@ -197,11 +206,7 @@ def _both(one: str, other: str) -> str:
 
 
 def _molecules(encoder: LatentEncoder, examples: Examples, progress: Progress) -> Molecules:
-    latents = np.zeros((len(examples), encoder.model.config.queries, encoder.model.config.width), dtype=np.float32)
-    for begin in range(0, len(examples), 4096):
-        rows = np.arange(begin, min(begin + 4096, len(examples)))
-        latents[rows] = encoder.latents(examples.tokens.take(rows))
-        progress(begin, len(examples), "reading molecules")
+    latents = encoder.latents(examples.tokens, progress)
     lengths = torch.from_numpy(examples.tokens.lengths)
     return Molecules(torch.from_numpy(latents), torch.from_numpy(examples.labels), lengths)
 

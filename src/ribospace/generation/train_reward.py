@@ -21,8 +21,9 @@ from ribospace.hygiene.split import SPLITS
 from ribospace.models import checkpoint
 from ribospace.models.latent import LatentAutoencoder
 from ribospace.models.surrogate import SurrogateConfig
-from ribospace.progress import Progress, silent
+from ribospace.progress import Progress, silent, within
 from ribospace.sources.measured import Measured, read_measured
+from ribospace.training.config import Named
 from ribospace.training.data import listed
 
 LEAST = 50
@@ -42,7 +43,7 @@ class SurrogateSize:
 
 
 @dataclass(frozen=True)
-class RewardTrainConfig:
+class RewardTrainConfig(Named):
     """How a reward is learned from a table.
 
     Attributes
@@ -51,10 +52,6 @@ class RewardTrainConfig:
         The column of the property, see `read_measured`; its unit, for what is said of it.
     split
         A column that says train, validation or test; "": whole clusters of near copies are dealt out, 8:1:1.
-    name
-        What the reward is called; the folder's name by default.
-    seed
-        Of the split, the weights, the order and the noise.
     model, fit
         Sizes and training.
     """
@@ -62,14 +59,8 @@ class RewardTrainConfig:
     value: str = ""
     unit: str = ""
     split: str = ""
-    name: str = ""
-    seed: int = 0
     model: SurrogateSize = field(default_factory=SurrogateSize)
     fit: FitConfig = field(default_factory=FitConfig)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed {self.seed} is not from 0 to 2^63 - 1")
 
 
 def train_reward(
@@ -111,7 +102,7 @@ def train_reward(
     checkpoint.require_place(out)
     found = checkpoint.load(latent, LatentAutoencoder)
     measured = read_measured(table, config.value, config.split)
-    encoder = LatentEncoder(checkpoint.Checkpoint(found.model, found.name, found.revision, found.path, {}), "latents")
+    encoder = LatentEncoder(found, "latents")
     window = encoder.window
     short = np.flatnonzero([len(one) <= window for one in measured.sequences])
     said = list(_said(measured, len(measured.sequences) - len(short), window))
@@ -123,10 +114,8 @@ def train_reward(
         said.append(f"Left out {left:,} molecules whose {config.split!r} is none of {', '.join(SPLITS)}")
     for line in said:
         warn(line)
-    latents = np.zeros((len(short), found.model.config.queries, found.model.config.width), dtype=np.float32)
-    for start in range(0, len(short), 4096):
-        latents[start : start + 4096] = encoder.latents(tokenize(sequences[start : start + 4096]))
-        progress(start, len(short), "molecules read")
+    reading = within(progress, 0, config.fit.steps or None, "reading {} molecules")
+    latents = encoder.latents(tokenize(sequences), reading)
     unknown = np.full(len(short), UNKNOWN, dtype=np.int64)
     targets = Targets(values[:, None], (measured.column,), (config.unit,), unknown)
     sizes = SurrogateConfig(

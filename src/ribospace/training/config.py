@@ -114,28 +114,38 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What every training has: sections [data], [objective] and [optimizer] of a TOML file.
+class Named:
+    """What the making of any model is told first.
 
     Attributes
     ----------
     name
         What the model is called; the folder's name by default.
     seed
-        Of the weights, the split, the order and the masks.
-    data, objective, optimizer
-        See there.
+        Of all that is drawn: weights, split, order, masks, noise.
     """
 
     name: str = ""
     seed: int = 0
-    data: DataConfig = field(default_factory=DataConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed {self.seed} is not from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class Settings(Named):
+    """What every training of a model that reads has: sections [data], [objective] and [optimizer] of a TOML file.
+
+    Attributes
+    ----------
+    data, objective, optimizer
+        See there.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
 @dataclass(frozen=True)

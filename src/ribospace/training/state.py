@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from ribospace.errors import UserError
 from ribospace.files import written_whole
 
 STATE = "state.safetensors"
+
+
+def unfinished(out: Path) -> Path:
+    """Folder of the unfinished training of a model."""
+    return out.parent / f"{out.name}.training"
+
+
+def forget(out: Path) -> None:
+    """Take the state away when the model is written; logs stay."""
+    (unfinished(out) / STATE).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, main: bool = True) -> Iterator[None]:
+    """Hold the folder of an unfinished training, so that no other training writes there; take it away if empty.
+
+    Raises
+    ------
+    UserError
+        If another training holds it.
+    """
+    if not main:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"Another training is at work in {folder}. Wait for it, or choose another --out.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        (folder / "lock").unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_state(

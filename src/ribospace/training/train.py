@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from filelock import FileLock, Timeout
 
 from ribospace.collection import Collection
 from ribospace.errors import UserError
@@ -21,13 +19,13 @@ from ribospace.models import checkpoint
 from ribospace.models.autoencoder import POOLINGS, Autoencoder, pooled
 from ribospace.models.device import keep_freed_memory, pick_device, use_bf16
 from ribospace.models.latent import Model
-from ribospace.progress import Progress, silent
+from ribospace.progress import Progress, silent, within
 from ribospace.training.card import model_card
 from ribospace.training.config import AnyTrainConfig
 from ribospace.training.data import Examples, TrainingData, training_data
 from ribospace.training.loop import Trainer
 from ribospace.training.report import some_of
-from ribospace.training.state import STATE
+from ribospace.training.state import alone, forget, unfinished
 from ribospace.training.validation import batches_of, judge, scores
 
 
@@ -90,8 +88,8 @@ def train(
     for line in said if accelerator.is_main_process else ():
         warn(line)
     torch.manual_seed(config.seed)
-    with _alone(_unfinished(out), accelerator.is_main_process):
-        trainer = Trainer(accelerator, make(config), data, config, _unfinished(out), warn=warn)
+    with alone(unfinished(out), accelerator.is_main_process):
+        trainer = Trainer(accelerator, make(config), data, config, unfinished(out), warn=warn)
         trainer.model.train()
         stopped = trainer.run(progress)
         figures = {**_speed(trainer, data), "precision": precision, "stopped": stopped, "said": [*said, *trainer.said]}
@@ -113,33 +111,7 @@ def _save(trainer: Trainer, out: Path, figures: dict[str, Any]) -> None:
     }
     name = trainer.config.name or out.name
     checkpoint.save(trainer.model, out, name, about, model_card(name, about))
-    folder = _unfinished(out)
-    (folder / STATE).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, main: bool) -> Iterator[None]:
-    """Hold the folder of an unfinished training, so that no other training writes there; take it away if empty."""
-    if not main:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(f"Another training is at work in {folder}. Wait for it, or choose another --out.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        (folder / "lock").unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _unfinished(out: Path) -> Path:
-    return out.parent / f"{out.name}.training"
+    forget(out)
 
 
 def _not_judged(data: TrainingData, config: AnyTrainConfig) -> list[str]:
@@ -174,11 +146,7 @@ def _finished(trainer: Trainer, progress: Progress) -> dict[str, float]:
     trainer.model.eval()
     if isinstance(trainer.model, Autoencoder):
         set_whitening(trainer.model, trainer.data.training)
-    steps = trainer.config.optimizer.steps
-
-    def judging(done: int, total: int | None, note: str = "") -> None:
-        progress(trainer.step, steps, f"judging, {done:,} of {total:,} windows")
-
+    judging = within(progress, trainer.step, trainer.config.optimizer.steps, "judging, {} windows")
     judged = judge(trainer.model, trainer.data.validation, progress=judging)
     trainer.log_end(judged)
     return {f"validation_{name}": value for name, value in scores(judged).items()} if judged.true else {}
