@@ -104,7 +104,7 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a collection holds: molecules by type, lengths, embeddings, indexes, disk, versions; and draw it."""
+    """Say what a collection holds: molecules by type, lengths, embeddings, maps, indexes, disk, versions; draw it."""
     store = Collection.open(collection)
     files = _drawn(store, figure, by, where)
     said = summarize(store)
@@ -124,6 +124,9 @@ def info(
         if rows
         else f"  no embeddings yet: ribospace embed {collection} --model kmer4"
     )
+    maps = [(p["name"], p["embedding"], p["method"], p["dims"], f"{p['molecules']:,}") for p in said.projections]
+    if maps:
+        lines += ["", table(maps, ("stored map", "of", "method", "dims", "molecules"), [3, 4])]
     lines += ["", "  versions: " + ", ".join(f"{name} {version}" for name, version in said.versions.items())]
     answer = dataclasses.asdict(said)
     if files:

@@ -17,6 +17,9 @@ from ribospace.cli.data import one_of
 from ribospace.cli.embed import POOLINGS, Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.collection.projections import POOLING as PROJECTION
+from ribospace.collection.projections import require_projection_name, store_projection
+from ribospace.collection.rows import refuse_broken_import
 from ribospace.collection.store import ids_in
 from ribospace.collection.vector_index import VectorIndex, build_index, index_of, pays
 from ribospace.encoders import Encoder, find_encoder
@@ -80,7 +83,9 @@ def search(
 def map_(
     collection: CollectionAt,
     model: Model,
-    out: Annotated[Path, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html).")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html); not needed to store.")
+    ] = None,
     method: Annotated[str, typer.Option(help="umap, pca or tsne.")] = "umap",
     dims: Annotated[int, typer.Option(help="2 or 3.")] = 2,
     where: Annotated[str | None, typer.Option(help="An SQL condition: which molecules are shown.")] = None,
@@ -88,16 +93,28 @@ def map_(
         str | None, typer.Option(help="An SQL condition: which molecules the projection is fitted on (the basis).")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same map.", min=0)] = 0,
+    keep: Annotated[bool, typer.Option("--store", help="Keep the map in the collection, for the atlas.")] = False,
+    column: Annotated[
+        str | None, typer.Option(help="Keep it under this name; EMBEDDING_METHODdims, as kmer4_umap2, by --store.")
+    ] = None,
     pool: Pool = "",
     as_json: Json = False,
 ) -> None:
-    """Draw molecules in two or three dimensions, coloured by type and by length.
+    """Draw molecules in two or three dimensions, coloured by type and by length, or store where they lie.
 
-    Beside the figure stand its points, FILE.points.tsv, with what made them in the first line.
+    Beside the figure stand its points, FILE.points.tsv, with what made them in the first line. A stored map takes the
+    place of an earlier one of its name, and never of another column.
     """
-    require_ending(out, (".png", ".pdf", ".svg", ".html"))
+    if out is not None:
+        require_ending(out, (".png", ".pdf", ".svg", ".html"))
+    elif not keep and column is None:
+        raise UserError("The map goes nowhere. Name a file, --out map.png, or keep it in the collection, --store.")
     store = Collection.open(collection)
     info = find_column(store, model, pool)
+    name = column if column is not None else f"{info.column}_{method}{dims}" if keep else None
+    if name is not None:
+        require_projection_name(store, name)
+        refuse_broken_import(store)
     with progress_bar(f"Fitting {method}"):
         records, coordinates = project(store, info.column, method, dims, seed, where, fit)
     said = {
@@ -105,18 +122,30 @@ def map_(
         "method": method, "dims": dims, "seed": seed, "where": where, "fit": fit, "molecules": len(records),
         "versions": versions("umap-learn", "openTSNE", "scikit-learn"),
     }  # fmt: skip
-    title = f"{len(records):,} molecules of {Path(collection).name} by {info.column}"
-    points = write_map(out, records, coordinates, title, method, said)
+    lines, points = [], None
+    if name is not None:
+        with store.writing():
+            about = {key: said[key] for key in ("method", "seed", "where", "fit", "versions")}
+            store_projection(store, name, info, records["id"].to_pylist(), coordinates, about)
+        lines.append(f"Stored {name!r} in {collection}: {len(records):,} molecules, {method} in {dims} dimensions")
+    if out is not None:
+        title = f"{len(records):,} molecules of {Path(collection).name} by {info.column}"
+        points = write_map(out, records, coordinates, title, method, said)
+        lines.append(f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}")
+    answer = {**said, "column": name, "file": out and str(out), "points": points and str(points)}
+    say(as_json, answer, *lines, *_left_out(store, info, model, where, len(records)))
+
+
+def _left_out(store: Collection, info: EmbeddingInfo, model: str, where: str | None, shown: int) -> list[str]:
+    """Which molecules are not on a map, and why."""
     missing = store.count(f"({where or 'true'}) AND `{info.column}` IS NULL")
-    mend = f"ribospace embed {collection} --model {model}" if info.pooling != "given" else "they were made elsewhere"
-    zero = store.count(where) - missing - len(records)
-    say(
-        as_json,
-        {**said, "file": str(out), "points": str(points)},
-        f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}",
+    elsewhere = info.pooling in ("given", PROJECTION)
+    mend = "they were made elsewhere" if elsewhere else f"ribospace embed {store.uri} --model {model}"
+    zero = store.count(where) - missing - shown
+    return [
         *([f"{zero:,} molecules are left out: their vectors are zero, without a direction"] if zero else []),
         *([f"{missing:,} molecules have no vector: {mend}"] if missing else []),
-    )
+    ]
 
 
 def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
@@ -185,6 +214,10 @@ def _query_vector(
 
 
 def _encoder_of(info: EmbeddingInfo, model: str) -> Encoder:
+    if info.pooling == PROJECTION:
+        raise UserError(
+            f"{info.column!r} is a stored map: a new sequence has no vector in it. Query by a molecule's id."
+        )
     if info.pooling == "given":
         raise UserError(
             f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id."
