@@ -30,7 +30,8 @@ def search(here: Here, ask: SearchAsk) -> Found:
     projection = here.space.projection(ask.projection).name if here.space.projections else None
     names, sequences = records_of(ask.query)
     letters = here.cleaned(sequences, names)
-    rows, distances = here.searcher(embedding).search(here.encode(embedding, letters), max(ask.k, PLACING))
+    vectors = here.encode(embedding, letters)
+    rows, distances = here.searcher(embedding).search(vectors, max(ask.k, PLACING))
     queries = [
         {
             "id": name,

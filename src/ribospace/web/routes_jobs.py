@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from ribospace.errors import UserError, nearest
@@ -15,8 +16,7 @@ router = api_router("work")
 @router.post("/relations", status_code=202)
 def relations(here: Here, ask: RelationsAsk) -> Submitted:
     """Search the best equations of a molecule, a = ±b ±c; or what a sum of molecules is nearest to."""
-    from ribospace.web import equations
-
+    equations = _part("equations")
     here.embedding(ask.embedding)
     here.space.checked([*([] if ask.a is None else [ask.a]), *ask.plus, *ask.minus])
     return Submitted(job=here.jobs.submit(lambda progress: equations.answer(here, ask, progress)))
@@ -27,8 +27,7 @@ def generate(here: Here, ask: GenerateAsk) -> Submitted:
     """Make molecules that did not exist; 409 where no generator is served."""
     if here.generator is None:
         raise Refusal(409, "No generator is served here: ribospace serve COLLECTION --generator DIR.")
-    from ribospace.web import designing
-
+    designing = _part("designing")
     _require_registered(ask.reward)
     here.generator.rows_of([ask.type] if ask.type else [])
     return Submitted(job=here.jobs.submit(lambda progress: designing.answer(here, ask, progress)))
@@ -58,16 +57,20 @@ def cancel(here: Here, job: str) -> None:
 @router.post("/composition")
 def composition(here: Here, ask: CompositionAsk) -> dict[str, Any]:
     """Say what some molecules are made of, beside all others."""
-    from ribospace.web import composition as composing
-
-    return composing.answer(here, ask)
+    return _part("composition").answer(here, ask)
 
 
 @router.get("/trajectories/{name:path}")
 def trajectory(here: Here, name: str, projection: str | None = None) -> dict[str, Any]:
     """A trajectory's clusters, where they stand, and how they hang together."""
-    from ribospace.web import paths
-
     if name not in here.space.trajectories:
         raise Refusal(404, f"{here.space.name} has no trajectory {name!r}. {nearest(name, here.space.trajectories)}")
-    return paths.answer(here, name, here.space.projection(projection).name)
+    return _part("paths").answer(here, name, here.space.projection(projection).name)
+
+
+def _part(name: str) -> Any:
+    """A module that answers, loaded when it is first asked; 409 where this Ribospace has none of the name."""
+    try:
+        return importlib.import_module(f"ribospace.web.{name}")
+    except ModuleNotFoundError as error:
+        raise Refusal(409, f"This Ribospace cannot answer that: it has no {error.name}. Update it.") from error
