@@ -5,7 +5,7 @@ import pytest
 from ribospace.web.app import make_app
 from ribospace.web.served import Served
 
-EXAMPLES = 12
+EXAMPLES = 25
 
 
 def test_the_schema_names_every_answer(shared, client_of):

@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float32]
 
 #: Numbers of a product that are held at a time.
 _HELD = 16_000_000
+#: Values of which the greatest alone is looked at first.
+_BLOCK = 64
 #: Most queries of one product.
 _TOGETHER = 64
 
@@ -135,6 +137,8 @@ def _top(values: Floats, k: int) -> Rows:
     k = min(k, len(values))
     if not k:
         return np.empty(0, np.int64)
-    least = np.partition(values, len(values) - k)[len(values) - k]
+    blocks = len(values) // _BLOCK
+    some = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1) if blocks >= k else values
+    least = np.partition(some, len(some) - k)[len(some) - k]  # k values or more are as great, each of its own block
     among = np.flatnonzero(values >= least)
     return among[np.argsort(-values[among], kind="stable")][:k]

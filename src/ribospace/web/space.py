@@ -248,7 +248,8 @@ class Space:
 
     def _scan(self, names: list[str], more: str = "") -> pa.Table:
         both = " AND ".join(f"({one})" for one in (self._where, more) if one)
-        return self._asked(lambda: self.dataset.to_table(columns=names, filter=both or None))
+        table = self._asked(lambda: self.dataset.to_table(columns=names, filter=both or None))
+        return table.combine_chunks()  # taking rows of many pieces would join them every time
 
     def _kept_rows(self) -> Rows:
         every = self._asked(lambda: self.dataset.to_table(columns=["id"]))["id"]
