@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from concurrent.futures import Future
@@ -16,6 +17,8 @@ Floats = npt.NDArray[np.float32]
 
 #: Numbers of a product that are held at a time.
 _HELD = 16_000_000
+#: Half the cores multiply; the others read questions and write answers.
+_THREADS = max(1, (os.cpu_count() or 2) // 2)
 #: Values of which the greatest alone is looked at first.
 _BLOCK = 64
 #: Most queries of one product.
@@ -89,6 +92,9 @@ class Searcher:
         self._thread.join()
 
     def _work(self) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        blas = ThreadpoolController()
         while (first := self._waiting.get()) is not None:
             together, many = [first], len(first[0])
             while many < _TOGETHER and not self._waiting.empty():
@@ -98,7 +104,8 @@ class Searcher:
                 together.append(more)
                 many += len(more[0])
             try:
-                self._answer(together)
+                with blas.limit(limits=_THREADS, user_api="blas"):
+                    self._answer(together)
             except Exception as error:  # whoever waits must hear of it
                 for _, _, answer in together:
                     if not answer.done():
