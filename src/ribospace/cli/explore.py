@@ -13,8 +13,7 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
-from ribospace.cli.data import one_of
-from ribospace.cli.embed import POOLINGS, Pool
+from ribospace.cli.embed import Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.collection.projections import POOLING as PROJECTION
@@ -22,8 +21,7 @@ from ribospace.collection.projections import require_projection_name, store_proj
 from ribospace.collection.rows import refuse_broken_import
 from ribospace.collection.store import ids_in
 from ribospace.collection.vector_index import VectorIndex, build_index, index_of, pays
-from ribospace.encoders import Encoder, find_encoder
-from ribospace.encoders.registry import names_place
+from ribospace.encoders.named import encoder_of, find_column
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
 from ribospace.records import clean
@@ -163,37 +161,6 @@ def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
     return index, f"Searched by an index; its recall@10 is {index.recall:.3f}, on {index.queries} molecules"
 
 
-def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
-    """The embedding column that a user means by its name, by its encoder's name or by where its encoder lies."""
-    if pool:
-        one_of("--pool", pool, POOLINGS)
-    known, pooled = store.embeddings, f" --pool {pool}" if pool else ""
-    if model in known:
-        return known[model]
-    if names_place(model) or ":" in model:
-        encoder = find_encoder(model, pool)
-        same = [i for i in known.values() if i.encoder == encoder.name and i.pooling == encoder.pooling]
-        for info in same:
-            if info.revision == encoder.revision:
-                return info
-        if same:
-            raise UserError(
-                f"{store.uri} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the "
-                f"model in {model} ({encoder.revision}). "
-                f"Renew them: ribospace embed {store.uri} --model {model}{pooled} --overwrite"
-            )
-        raise UserError(
-            f"{store.uri} has no {pool or 'vectors'} of {model}. "
-            f"Make them: ribospace embed {store.uri} --model {model}{pooled}"
-        )
-    named = [
-        i
-        for i in known.values()
-        if i.encoder == model and i.pooling in (*((pool,) if pool else ("mean", "summary")), "none", "given")
-    ]
-    return named[0] if named else store.require_embedding(model)
-
-
 def _query_vector(
     store: Collection, info: EmbeddingInfo, model: str, query: str
 ) -> tuple[npt.NDArray[np.float32], str | None]:
@@ -210,25 +177,7 @@ def _query_vector(
         raise UserError(
             f"{store.uri} has no molecule with the id {query!r}, and it is no RNA sequence: {error}"
         ) from error
-    return _encoder_of(info, model).encode(tokenize(sequence))[0], None
-
-
-def _encoder_of(info: EmbeddingInfo, model: str) -> Encoder:
-    if info.pooling == PROJECTION:
-        raise UserError(
-            f"{info.column!r} is a stored map: a new sequence has no vector in it. Query by a molecule's id."
-        )
-    if info.pooling == "given":
-        raise UserError(
-            f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id."
-        )
-    encoder = find_encoder(model if names_place(model) else info.location or info.encoder, info.pooling)
-    if encoder.revision != info.revision:
-        raise UserError(
-            f"The vectors {info.column!r} were made by revision {info.revision} of {info.encoder}, but the model there "
-            f"now is {encoder.revision}. Renew them: ribospace embed … --overwrite"
-        )
-    return encoder
+    return encoder_of(info, model).encode(tokenize(sequence))[0], None
 
 
 def project(
