@@ -131,4 +131,4 @@ def test_nothing_goes_out(store, opened, tmp_path, monkeypatch):
     page, wrong = opened(tmp_path / "a.html")
     page.wait_for_selector("body.kept", state="attached", timeout=10_000)
     assert all("Content Security Policy" in one for one in wrong), wrong
-    assert len(wrong) == 3
+    assert len(wrong) >= 3

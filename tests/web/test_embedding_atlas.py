@@ -1,7 +1,7 @@
 """What embedding-atlas is given, read by its own code: loader, server and archive, in another process."""
 
-import importlib.util
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -92,13 +92,17 @@ OPENED = """
 
 
 def test_embedding_atlas_opens_it(run, mapped, tmp_path):
-    """By its command's own code, without its port: it may need other libraries than we, so in a process of its own."""
-    if importlib.util.find_spec("embedding_atlas") is None:
-        pytest.skip("embedding-atlas is not installed")
+    """By its command's own code, without its port, in another process.
+
+    It asks for another pandas than we do: EMBEDDING_ATLAS_PYTHON may name the interpreter of an environment of its own.
+    """
+    python = os.environ.get("EMBEDDING_ATLAS_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import embedding_atlas"], capture_output=True, check=False).returncode:
+        pytest.skip(f"embedding-atlas is not installed beside {python}; EMBEDDING_ATLAS_PYTHON names where it is")
     out = tmp_path / "rnas.parquet"
     run("export", mapped.uri, "--for", "embedding-atlas", "--out", out)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(OPENED), str(out), str(tmp_path)],
+        [python, "-c", textwrap.dedent(OPENED), str(out), str(tmp_path)],
         capture_output=True, text=True, check=False, env={"XDG_CACHE_HOME": str(tmp_path), "PATH": ""},
     )  # fmt: skip
     if "ModuleNotFoundError" in done.stderr:
