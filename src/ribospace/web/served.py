@@ -18,6 +18,7 @@ from ribospace.errors import UserError
 from ribospace.progress import Progress, silent
 from ribospace.records import clean
 from ribospace.web import shapes
+from ribospace.web.folding import Folder
 from ribospace.web.jobs import Jobs
 from ribospace.web.refusing import Refusal
 from ribospace.web.search import Searcher
@@ -93,6 +94,7 @@ class Served:
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.limits.waiting)
+        self.folder = Folder(self.limits.seconds * 0.8)
         self.began = time.monotonic()
         self._lock = threading.RLock()
         self._searchers: dict[str, Searcher] = {}
@@ -140,6 +142,7 @@ class Served:
     def close(self) -> None:
         """Call off heavy work, and let searches end."""
         self.jobs.close()
+        self.folder.close()
         with self._lock:
             for searcher in self._searchers.values():
                 searcher.close()
