@@ -26,8 +26,9 @@ FLOORS = {
     "training": 6, "encoders": 6, "hygiene": 6, "fetching": 6,
     "analysis": 7, "plots": 7,
     "generation": 8,
-    "cli": 9,
-    "__main__": 10,
+    "web": 9,
+    "cli": 10,
+    "__main__": 11,
 }  # fmt: skip
 NO_TORCH = (
     "alphabet",

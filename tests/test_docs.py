@@ -25,6 +25,7 @@ PAGES = [
     "docs/trajectory.md",
     "docs/generation.md",
     "docs/rnacentral.md",
+    "docs/atlas.md",
 ]
 
 

@@ -415,3 +415,22 @@ def test_the_sample_into_a_folder_called_sample(run, tmp_path, monkeypatch):
     for again in (602, 0):
         said = run("import", "sample", "--to", "sample", "--duplicates", "keep-first", "--json").json
         assert said["added"] == again
+
+
+def test_a_map_is_stored_and_said(run, refused, collection):
+    run("embed", collection.uri, "--model", "kmer2")
+    asked = ["map", collection.uri, "--model", "kmer2", "--method", "pca"]
+    refused(asked, "--out", "--store")
+    answer = run(*asked, "--store", "--where", "rna_type = 'tRNA'", "--json").json
+    assert (answer["column"], answer["file"], answer["molecules"]) == ("kmer2_pca2", None, 25)
+    run(*asked, "--column", "mine", "--dims", "3")
+    said = run("info", collection.uri, "--json").json
+    assert [(one["name"], one["dims"], one["molecules"]) for one in said["projections"]] == [
+        ("kmer2_pca2", 2, 25),
+        ("mine", 3, 50),
+    ]
+    assert [one["column"] for one in said["embeddings"]] == ["kmer2"]
+    assert "stored map" in run("info", collection.uri).out
+    refused([*asked, "--column", "rna_type"], "rna_type", "--column")
+    assert run("search", collection.uri, "--model", "mine", "--query", "a0", "--json").json["neighbours"]
+    refused(["search", collection.uri, "--model", "mine", "--query", "ACGU"], "mine", "id")

@@ -10,6 +10,7 @@ import ribospace
 from ribospace.cli import (
     analogy,
     assess,
+    atlas,
     basis,
     bulk,
     compare,
@@ -26,6 +27,7 @@ from ribospace.cli import (
     latent,
     learn,
     relations,
+    serve,
     trajectory,
     triples,
     upkeep,
@@ -87,3 +89,5 @@ app.command(short_help="Follow molecules from a root")(trajectory.trajectory)
 app.command(short_help="Say what a cluster is made of")(composition.composition)
 app.command(short_help="Fold molecules")(fold.fold)
 app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)
+app.command(short_help="Write a map as one file for a browser")(atlas.atlas)
+app.command(short_help="Serve a collection to a browser")(serve.serve)

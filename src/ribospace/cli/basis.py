@@ -13,9 +13,10 @@ import typer
 
 from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
-from ribospace.cli.explore import Model, find_column
+from ribospace.cli.explore import Model
 from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table, write_rows
 from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.encoders.named import find_column
 from ribospace.errors import UserError
 from ribospace.files import versions, written_whole
 

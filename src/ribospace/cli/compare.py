@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import typer
 
-from ribospace.cli.explore import find_column
 from ribospace.cli.output import Json, progress_bar, require_own, say, table
 from ribospace.collection import Collection
 from ribospace.collection.store import vectors_of
+from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
 

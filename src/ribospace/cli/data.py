@@ -104,7 +104,7 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a collection holds: molecules by type, lengths, embeddings, indexes, disk, versions; and draw it."""
+    """Say what a collection holds: molecules by type, lengths, embeddings, maps, indexes, disk, versions; draw it."""
     store = Collection.open(collection)
     files = _drawn(store, figure, by, where)
     said = summarize(store)
@@ -124,6 +124,9 @@ def info(
         if rows
         else f"  no embeddings yet: ribospace embed {collection} --model kmer4"
     )
+    maps = [(p["name"], p["embedding"], p["method"], p["dims"], f"{p['molecules']:,}") for p in said.projections]
+    if maps:
+        lines += ["", table(maps, ("stored map", "of", "method", "dims", "molecules"), [3, 4])]
     lines += ["", "  versions: " + ", ".join(f"{name} {version}" for name, version in said.versions.items())]
     answer = dataclasses.asdict(said)
     if files:
@@ -159,10 +162,23 @@ def export(
         ),
     ],
     where: Annotated[str | None, typer.Option(help="An SQL condition, such as \"rna_type = 'tRNA'\".")] = None,
-    embedding: Annotated[str | None, typer.Option(help="For .npy, .faiss and a folder: which embedding.")] = None,
+    embedding: Annotated[
+        str | None, typer.Option(help="For .npy, .faiss, a folder and --for: which embedding.")
+    ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option("--for", help="embedding-atlas: a .parquet with x, y and neighbours.", metavar="PROGRAM"),
+    ] = None,
+    projection: Annotated[str | None, typer.Option(help="For --for: a stored map; see `map --store`.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write molecules (and, in .parquet and .h5ad, all embeddings), or one embedding, for other programs."""
+    """Write molecules (and, in .parquet and .h5ad, all embeddings and maps), or one embedding, for other programs."""
+    if purpose is not None:
+        one_of("--for", purpose, ["embedding-atlas"])
+        _export_for_embedding_atlas(collection, out, where, embedding, projection, as_json)
+        return
+    if projection is not None:
+        raise UserError("--projection is for --for embedding-atlas. Leave it out: a .parquet or .h5ad has all maps.")
     from ribospace.collection.export import ENDINGS
     from ribospace.collection.export import export as write
     from ribospace.collection.export_vectors import export_vectors, is_for_vectors
@@ -178,6 +194,18 @@ def export(
         raise UserError(f"--embedding is for .npy, .faiss and a folder; {out} would have all. Leave it out.")
     rows = write(Collection.open(collection), out, where)
     say(as_json, {"written": rows, "file": str(out)}, f"Wrote {rows:,} molecules to {out}")
+
+
+def _export_for_embedding_atlas(
+    collection: str, out: Path, where: str | None, embedding: str | None, projection: str | None, as_json: bool
+) -> None:
+    from ribospace.web.embedding_atlas import command_for, export_for_embedding_atlas
+
+    with progress_bar("Exporting") as progress:
+        store = Collection.open(collection)
+        rows, shown = export_for_embedding_atlas(store, out, projection, embedding, where, progress=progress)
+    answer = {"written": rows, "file": str(out), "projection": shown.name, "command": command_for(out)}
+    say(as_json, answer, f"Wrote {rows:,} molecules, placed by {shown.name}, to {out}", f"Open it: {command_for(out)}")
 
 
 def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Iterator[pa.RecordBatch]:

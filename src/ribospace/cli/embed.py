@@ -15,6 +15,7 @@ from ribospace.cli.data import one_of, read_file
 from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
+from ribospace.encoders.named import POOLINGS
 from ribospace.errors import UserError
 from ribospace.files import existing_file
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Option("--model", help="An encoder's name, see `ribospace encoders`; or its file or folder.")
 ]
-POOLINGS = ("mean", "first", "summary", "latents")
 Pool = Annotated[
     str,
     typer.Option(

@@ -13,14 +13,15 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
-from ribospace.cli.data import one_of
-from ribospace.cli.embed import POOLINGS, Pool
+from ribospace.cli.embed import Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
+from ribospace.collection.projections import POOLING as PROJECTION
+from ribospace.collection.projections import require_projection_name, store_projection
+from ribospace.collection.rows import refuse_broken_import
 from ribospace.collection.store import ids_in
 from ribospace.collection.vector_index import VectorIndex, build_index, index_of, pays
-from ribospace.encoders import Encoder, find_encoder
-from ribospace.encoders.registry import names_place
+from ribospace.encoders.named import encoder_of, find_column
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
 from ribospace.records import clean
@@ -80,7 +81,9 @@ def search(
 def map_(
     collection: CollectionAt,
     model: Model,
-    out: Annotated[Path, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html).")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html); not needed to store.")
+    ] = None,
     method: Annotated[str, typer.Option(help="umap, pca or tsne.")] = "umap",
     dims: Annotated[int, typer.Option(help="2 or 3.")] = 2,
     where: Annotated[str | None, typer.Option(help="An SQL condition: which molecules are shown.")] = None,
@@ -88,16 +91,28 @@ def map_(
         str | None, typer.Option(help="An SQL condition: which molecules the projection is fitted on (the basis).")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same map.", min=0)] = 0,
+    keep: Annotated[bool, typer.Option("--store", help="Keep the map in the collection, for the atlas.")] = False,
+    column: Annotated[
+        str | None, typer.Option(help="Keep it under this name; EMBEDDING_METHODdims, as kmer4_umap2, by --store.")
+    ] = None,
     pool: Pool = "",
     as_json: Json = False,
 ) -> None:
-    """Draw molecules in two or three dimensions, coloured by type and by length.
+    """Draw molecules in two or three dimensions, coloured by type and by length, or store where they lie.
 
-    Beside the figure stand its points, FILE.points.tsv, with what made them in the first line.
+    Beside the figure stand its points, FILE.points.tsv, with what made them in the first line. A stored map takes the
+    place of an earlier one of its name, and never of another column.
     """
-    require_ending(out, (".png", ".pdf", ".svg", ".html"))
+    if out is not None:
+        require_ending(out, (".png", ".pdf", ".svg", ".html"))
+    elif not keep and column is None:
+        raise UserError("The map goes nowhere. Name a file, --out map.png, or keep it in the collection, --store.")
     store = Collection.open(collection)
     info = find_column(store, model, pool)
+    name = column if column is not None else f"{info.column}_{method}{dims}" if keep else None
+    if name is not None:
+        require_projection_name(store, name)
+        refuse_broken_import(store)
     with progress_bar(f"Fitting {method}"):
         records, coordinates = project(store, info.column, method, dims, seed, where, fit)
     said = {
@@ -105,18 +120,30 @@ def map_(
         "method": method, "dims": dims, "seed": seed, "where": where, "fit": fit, "molecules": len(records),
         "versions": versions("umap-learn", "openTSNE", "scikit-learn"),
     }  # fmt: skip
-    title = f"{len(records):,} molecules of {Path(collection).name} by {info.column}"
-    points = write_map(out, records, coordinates, title, method, said)
+    lines, points = [], None
+    if name is not None:
+        with store.writing():
+            about = {key: said[key] for key in ("method", "seed", "where", "fit", "versions")}
+            store_projection(store, name, info, records["id"].to_pylist(), coordinates, about)
+        lines.append(f"Stored {name!r} in {collection}: {len(records):,} molecules, {method} in {dims} dimensions")
+    if out is not None:
+        title = f"{len(records):,} molecules of {Path(collection).name} by {info.column}"
+        points = write_map(out, records, coordinates, title, method, said)
+        lines.append(f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}")
+    answer = {**said, "column": name, "file": out and str(out), "points": points and str(points)}
+    say(as_json, answer, *lines, *_left_out(store, info, model, where, len(records)))
+
+
+def _left_out(store: Collection, info: EmbeddingInfo, model: str, where: str | None, shown: int) -> list[str]:
+    """Which molecules are not on a map, and why."""
     missing = store.count(f"({where or 'true'}) AND `{info.column}` IS NULL")
-    mend = f"ribospace embed {collection} --model {model}" if info.pooling != "given" else "they were made elsewhere"
-    zero = store.count(where) - missing - len(records)
-    say(
-        as_json,
-        {**said, "file": str(out), "points": str(points)},
-        f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}",
+    elsewhere = info.pooling in ("given", PROJECTION)
+    mend = "they were made elsewhere" if elsewhere else f"ribospace embed {store.uri} --model {model}"
+    zero = store.count(where) - missing - shown
+    return [
         *([f"{zero:,} molecules are left out: their vectors are zero, without a direction"] if zero else []),
         *([f"{missing:,} molecules have no vector: {mend}"] if missing else []),
-    )
+    ]
 
 
 def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
@@ -132,37 +159,6 @@ def _index(store: Collection, column: str) -> tuple[VectorIndex | None, str]:
     if index is None:
         return None, ""
     return index, f"Searched by an index; its recall@10 is {index.recall:.3f}, on {index.queries} molecules"
-
-
-def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
-    """The embedding column that a user means by its name, by its encoder's name or by where its encoder lies."""
-    if pool:
-        one_of("--pool", pool, POOLINGS)
-    known, pooled = store.embeddings, f" --pool {pool}" if pool else ""
-    if model in known:
-        return known[model]
-    if names_place(model) or ":" in model:
-        encoder = find_encoder(model, pool)
-        same = [i for i in known.values() if i.encoder == encoder.name and i.pooling == encoder.pooling]
-        for info in same:
-            if info.revision == encoder.revision:
-                return info
-        if same:
-            raise UserError(
-                f"{store.uri} holds vectors of an earlier {encoder.name} (revision {same[0].revision}), not of the "
-                f"model in {model} ({encoder.revision}). "
-                f"Renew them: ribospace embed {store.uri} --model {model}{pooled} --overwrite"
-            )
-        raise UserError(
-            f"{store.uri} has no {pool or 'vectors'} of {model}. "
-            f"Make them: ribospace embed {store.uri} --model {model}{pooled}"
-        )
-    named = [
-        i
-        for i in known.values()
-        if i.encoder == model and i.pooling in (*((pool,) if pool else ("mean", "summary")), "none", "given")
-    ]
-    return named[0] if named else store.require_embedding(model)
 
 
 def _query_vector(
@@ -181,21 +177,7 @@ def _query_vector(
         raise UserError(
             f"{store.uri} has no molecule with the id {query!r}, and it is no RNA sequence: {error}"
         ) from error
-    return _encoder_of(info, model).encode(tokenize(sequence))[0], None
-
-
-def _encoder_of(info: EmbeddingInfo, model: str) -> Encoder:
-    if info.pooling == "given":
-        raise UserError(
-            f"{info.column!r} was made elsewhere: a new sequence cannot be embedded. Query by a molecule's id."
-        )
-    encoder = find_encoder(model if names_place(model) else info.location or info.encoder, info.pooling)
-    if encoder.revision != info.revision:
-        raise UserError(
-            f"The vectors {info.column!r} were made by revision {info.revision} of {info.encoder}, but the model there "
-            f"now is {encoder.revision}. Renew them: ribospace embed … --overwrite"
-        )
-    return encoder
+    return encoder_of(info, model).encode(tokenize(sequence))[0], None
 
 
 def project(

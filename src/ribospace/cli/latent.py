@@ -214,8 +214,8 @@ def _from_file(path: Path) -> tuple[Iterator[tuple[list[str], npt.NDArray[np.flo
 def _from_collection(
     what: str, model: str, where: str, encoder: LatentEncoder
 ) -> tuple[Iterator[tuple[list[str], npt.NDArray[np.float32]]], int, int]:
-    from ribospace.cli.explore import find_column
     from ribospace.collection.store import vectors_of
+    from ribospace.encoders.named import find_column
 
     store = Collection.open(what)
     column = find_column(store, model, "latents")

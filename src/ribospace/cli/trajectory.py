@@ -18,11 +18,12 @@ import typer
 
 from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
-from ribospace.cli.explore import Model, find_column
+from ribospace.cli.explore import Model
 from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, require_addable, update_rows
 from ribospace.collection.store import require_column_name, vectors_of
+from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
 

@@ -13,11 +13,12 @@ import typer
 
 from ribospace.alphabet import tokenize
 from ribospace.cli.embed import Pool
-from ribospace.cli.explore import Model, find_column
+from ribospace.cli.explore import Model
 from ribospace.cli.output import Json, progress_bar, say, table, write_rows
 from ribospace.cli.relation_report import equation
 from ribospace.collection import Collection
 from ribospace.encoders import find_encoder
+from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file, require_ending, versions, written_whole
 from ribospace.sources.fasta import read_fasta

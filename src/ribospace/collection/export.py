@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,14 +56,23 @@ def _fasta(collection: Collection, path: Path, where: str | None) -> int:
     rows = 0
     with open(path, "w", encoding="ascii", errors="backslashreplace") as file:  # FASTA readers ask for ASCII
         for batch in collection.read(["id", "sequence", "rna_type", "description"], where):
-            for record in batch.to_pylist():
-                kind, text = record["rna_type"] or "", record["description"] or ""
-                header = text if text.split(" ")[0] == kind else f"{kind} {text}".strip()
-                letters = record["sequence"]
-                lines = [letters[start : start + 80] for start in range(0, len(letters), 80)]
-                file.write(f">{record['id']} {' '.join(header.split())}".rstrip() + "\n" + "\n".join(lines) + "\n")
+            file.writelines(fasta_record(record) for record in batch.to_pylist())
             rows += batch.num_rows
     return rows
+
+
+def fasta_record(record: Mapping[str, Any]) -> str:
+    r"""A molecule as FASTA: id, type and description in the header, lines of 80 letters.
+
+    Examples
+    --------
+    >>> fasta_record({"id": "a", "rna_type": "tRNA", "description": "tRNA of yeast", "sequence": "ACGU"})
+    '>a tRNA of yeast\nACGU\n'
+    """
+    kind, text, letters = record["rna_type"] or "", record["description"] or "", record["sequence"]
+    header = text if text.split(" ")[0] == kind else f"{kind} {text}".strip()
+    lines = [letters[start : start + 80] for start in range(0, len(letters), 80)]
+    return f">{record['id']} {' '.join(header.split())}".rstrip() + "\n" + "\n".join(lines) + "\n"
 
 
 def _parquet(collection: Collection, path: Path, where: str | None) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ribospace.collection.projections import embeddings_proper
 from ribospace.collection.store import Collection, EmbeddingInfo, vectors_of
 from ribospace.errors import UserError
 from ribospace.files import disk_full_said, written_whole
@@ -92,7 +93,7 @@ def export_vectors(
 def _chosen(collection: Collection, column: str | None) -> EmbeddingInfo:
     if column is not None:
         return collection.require_embedding(column)
-    known = list(collection.embeddings)
+    known = list(embeddings_proper(collection))
     if len(known) != 1:
         there = f"it has {', '.join(known)}" if known else f"make one: ribospace embed {collection.uri} --model kmer4"
         raise UserError(f"Say which embedding of {collection.uri} to write, --embedding NAME: {there}.")

@@ -64,6 +64,19 @@ class EmbeddingInfo:
             "location": self.location,
         }
 
+    @classmethod
+    def of(cls, field: pa.Field) -> EmbeddingInfo:
+        """What a column of vectors says of itself."""
+        said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        return cls(
+            column=field.name,
+            encoder=said.get("encoder", field.name),
+            revision=said.get("revision", ""),
+            pooling=said.get("pooling", "given"),
+            width=field.type.list_size,
+            location=said.get("location", ""),
+        )
+
 
 class Collection:
     """Molecules in a folder or an object store, with one column per embedding.
@@ -204,20 +217,8 @@ class Collection:
 
     @property
     def embeddings(self) -> dict[str, EmbeddingInfo]:
-        """The embedding columns by name."""
-        found = {}
-        for field in self.schema:
-            if pa.types.is_fixed_size_list(field.type):
-                said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-                found[field.name] = EmbeddingInfo(
-                    column=field.name,
-                    encoder=said.get("encoder", field.name),
-                    revision=said.get("revision", ""),
-                    pooling=said.get("pooling", "given"),
-                    width=field.type.list_size,
-                    location=said.get("location", ""),
-                )
-        return found
+        """The embedding columns by name, stored projections among them."""
+        return {field.name: EmbeddingInfo.of(field) for field in self.schema if pa.types.is_fixed_size_list(field.type)}
 
     @property
     def plain_columns(self) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ribospace.collection.layout import count_vectors
+from ribospace.collection.projections import embeddings_proper, projections_of
 from ribospace.collection.store import FORMAT, Collection
 from ribospace.collection.upkeep import disk_bytes
 from ribospace.collection.vector_index import index_of
@@ -39,6 +40,8 @@ class Summary:
         Columns with an index.
     embeddings
         What each embedding says of itself, its number of vectors, and its index (None: it has none).
+    projections
+        What is known of each stored projection.
     fragments
         Parts the table is stored in.
     disk_bytes
@@ -54,6 +57,7 @@ class Summary:
     columns: list[str]
     indexed: list[str]
     embeddings: list[dict[str, Any]]
+    projections: list[dict[str, Any]]
     fragments: int
     disk_bytes: int
     versions: dict[str, str]
@@ -76,7 +80,7 @@ def summarize(collection: Collection) -> Summary:
     dataset = collection.lance()
     types, lengths = _types_and_lengths(collection)
     embeddings = []
-    for name, info in collection.embeddings.items():
+    for name, info in embeddings_proper(collection).items():
         index = index_of(collection, name)
         vectors = count_vectors(dataset, name)
         said = {**info.metadata(), "column": name, "width": info.width, "vectors": vectors}
@@ -90,6 +94,7 @@ def summarize(collection: Collection) -> Summary:
         columns=collection.plain_columns,
         indexed=[name for name in collection.plain_columns if name in names],
         embeddings=embeddings,
+        projections=[asdict(info) for info in projections_of(dataset).values()],
         fragments=len(dataset.get_fragments()),
         disk_bytes=disk_bytes(dataset),
         versions={"format": FORMAT, "table": str(dataset.version), **versions("lancedb", "pylance")},

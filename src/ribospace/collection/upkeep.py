@@ -18,6 +18,7 @@ import lance
 import pyarrow as pa
 from lance.fragment import write_fragments
 
+from ribospace.collection.projections import embeddings_proper
 from ribospace.collection.store import Collection
 from ribospace.collection.vector_index import build_index_unlocked, index_of, not_in_index, pays
 from ribospace.files import disk_full_said
@@ -93,7 +94,8 @@ def optimize(collection: Collection, progress: Progress = silent) -> Optimized:
 
 def _optimize(collection: Collection, progress: Progress) -> Optimized:
     before = collection.lance()
-    disk, total = disk_bytes(before), 2 + len(INDEXED) + len(collection.embeddings)
+    vectors = list(embeddings_proper(collection))
+    disk, total = disk_bytes(before), 2 + len(INDEXED) + len(vectors)
     progress(0, total, "compacting")
     _compact(collection, _within(progress, 0, total, "compacting"))
     columns, embeddings = [], []
@@ -101,7 +103,7 @@ def _optimize(collection: Collection, progress: Progress) -> Optimized:
         progress(step, total, f"indexing {column}")
         if _index(collection.lance(), column, kind):
             columns.append(column)
-    for step, column in enumerate(collection.embeddings, 1 + len(INDEXED)):
+    for step, column in enumerate(vectors, 1 + len(INDEXED)):
         progress(step, total, f"indexing {column}")
         if pays(collection, column) or (index_of(collection, column) and not_in_index(collection, column)):
             build_index_unlocked(collection, column, _within(progress, step, total, f"indexing {column}"))

@@ -361,7 +361,7 @@ def structure_svg(one: Structure) -> str:
         for (x, y), letter, marked in zip(places, one.sequence, one.marked, strict=True)
     )
     return (
-        f'<svg width="{width:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'role="img" aria-label="structure of {html.escape(one.name)}">'
         f'<polyline points="{line}" fill="none" stroke="#999"/>'
         f'<g stroke="{PAIR}" stroke-width="2">{pairs}</g>'
