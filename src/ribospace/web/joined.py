@@ -20,7 +20,10 @@ UNJOINABLE = re.compile(r"^(?:import|export)\b.*|\bimport\s*[(.].*|</script.*|<!
 
 STYLE_LINK = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
 MODULE_LINK = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
-FETCHED = re.compile(r"<(?:link|base|iframe|object|embed)\b.*|<\w+\b[^>]*\s(?:src|srcset)=.*|@import.*|\burl\(.*")
+FETCHED = re.compile(
+    r"""<link\b(?![^>]*href="data:,").*|<(?:base|iframe|object|embed)\b.*|<\w+\b[^>]*\s(?:src|srcset)=.*"""
+    r"""|@import.*|\burl\(.*"""
+)
 
 POLICY = (
     "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data: blob:; connect-src 'none'; "
