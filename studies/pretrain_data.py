@@ -1,9 +1,9 @@
 """The molecules that the shipped weights learn from: python -m studies.pretrain_data --source FOLDER.
 
-Learned from: molecules sampled from 1,414 covariance models of Rfam, labelled by family, and real 5S and 5.8S rRNAs and
-tRNAs of Rfam. Only judged on: nRC's molecules of 13 classes and the shipped sample. All molecules are put into clusters at
-80 % identity, and a cluster that holds a judged molecule is kept out of training whole. A twentieth of the other clusters
-is held out to see how training goes.
+Learned from: molecules sampled from 1,414 covariance models of Rfam, labelled by family, and real 5S and 5.8S rRNAs
+and tRNAs of Rfam. Only judged on: nRC's molecules of 13 classes and the shipped sample. All molecules are put into
+clusters at 80 % identity, and a cluster that holds a judged molecule is kept out of training whole. A twentieth of the
+other clusters is held out to see how training goes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def divide(collection: Collection) -> None:
     """Write the column `part`: judged, or train and validation by cluster."""
     table = collection.table(["source", "split_cluster"])
     clusters = table["split_cluster"].to_pylist()
-    judged = {cluster for cluster, source in zip(clusters, table["source"].to_pylist(), strict=True) if source in JUDGED}
+    judged = {
+        cluster for cluster, source in zip(clusters, table["source"].to_pylist(), strict=True) if source in JUDGED
+    }
     parts = {
         cluster: "validation" if hashlib.md5(cluster.encode(), usedforsecurity=False).digest()[0] < 13 else "train"
         for cluster in clusters

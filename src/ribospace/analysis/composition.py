@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from scipy.stats import fisher_exact
 
 from ribospace.analysis.chance import benjamini_hochberg
@@ -118,6 +120,51 @@ def composition(
         q=benjamini_hochberg(p, len(p)) if len(p) else p,
         unknown=(int((~known & inside).sum()), int((~known & ~inside).sum())),
     )
+
+
+def compositions(molecules: pa.Table, inside: npt.NDArray[np.bool_], columns: Sequence[str]) -> dict[str, Composition]:
+    """Compositions by property: columns of labels that have any, isotypes as they are counted, 3' ends, lengths.
+
+    Parameters
+    ----------
+    molecules
+        With `sequence`, `length` (nt) and the columns.
+    inside
+        (n,) which molecules are in the cluster.
+    columns
+        Names of columns of text.
+    """
+    found = {}
+    for name in columns:
+        labels = molecules[name].to_pylist()
+        if not any(labels):
+            continue
+        if name == "isotype":
+            found[name] = composition(isotypes(labels), inside, (*ISOTYPES, OTHER))
+        else:
+            found[name] = composition(labels, inside)
+    found["3' end"] = composition(cca_ends(molecules["sequence"].to_pylist()), inside, ("CCA", "other end"))
+    found["length"] = composition(length_classes(molecules["length"].to_numpy()), inside)
+    return found
+
+
+def values_of(found: Mapping[str, Composition]) -> Iterator[dict[str, Any]]:
+    """A row for each value of each property, as tables have them."""
+    for name, one in found.items():
+        for row, value in enumerate(one.values):
+            yield {
+                "property": name,
+                "value": value,
+                "cluster": int(one.cluster[row]),
+                "background": int(one.background[row]),
+                "share": float(one.shares[row]),
+                "low": float(one.low[row]),
+                "high": float(one.high[row]),
+                "expected": float(one.expected[row]),
+                "odds_ratio": float(one.odds_ratio[row]),
+                "p": float(one.p[row]),
+                "q": float(one.q[row]),
+            }
 
 
 def _fisher(a: int, b: int, c: int, d: int) -> float:

@@ -39,6 +39,7 @@ def composition(
 
     Fisher's exact test for each value, corrected over the values of its property; shares with 95 % intervals.
     """
+    from ribospace.analysis.composition import compositions, values_of
     from ribospace.plots import composition_figure
 
     require_own(out, FILES, "properties", "composition")
@@ -56,7 +57,7 @@ def composition(
     if not inside.any():
         said = sorted({str(one) for one in molecules[clusters].to_pylist()})
         raise UserError(f"No molecule is in the cluster {name!r} of {clusters}. {nearest(name, said[:10_000])}")
-    found = _compositions(molecules, inside, columns)
+    found = compositions(molecules, inside, columns)
     about = {
         "collection": str(collection), "clusters": clusters, "cluster": name, "where": where,
         "molecules": int(inside.sum()), "background": int((~inside).sum()), "versions": versions("numpy", "scipy"),
@@ -70,7 +71,7 @@ def composition(
         drawn = {one: (c.values, c.shares, c.low, c.high, c.expected, c.q) for one, c in several.items()}
         lengths = molecules["length"].to_numpy().astype(np.int64)
         composition_figure(drawn, (lengths[inside], lengths[~inside]), title).savefig(folder / "figure.png")
-    rows = sorted(_rows(found), key=lambda row: (row["q"], row["p"]))[:SHOWN]
+    rows = sorted(values_of(found), key=lambda row: (row["q"], row["p"]))[:SHOWN]
     lines = [
         (row["property"], row["value"], f"{row['cluster']:,}", f"{row['share']:.1%}", f"{row['expected']:.1%}",
          f"{row['odds_ratio']:.2f}", f"{row['q']:.2g}")
@@ -79,7 +80,7 @@ def composition(
     header = ("property", "value", "molecules", "share", "background", "odds ratio", "q")
     say(
         as_json,
-        {**about, "rows": list(_rows(found)), "out": str(out)},
+        {**about, "rows": list(values_of(found)), "out": str(out)},
         title,
         table(lines, header, range(2, 7)),
         f"Wrote all {sum(len(one.values) for one in found.values()):,} values and a figure to {out}",
@@ -95,45 +96,10 @@ def _cluster_of(store: Collection, clusters: str, identifier: str) -> str:
     return str(found[0])
 
 
-def _compositions(molecules: pa.Table, inside: Any, columns: list[str]) -> dict[str, Composition]:
-    from ribospace.analysis.composition import ISOTYPES, OTHER, cca_ends, composition, isotypes, length_classes
-
-    found = {}
-    for name in columns:
-        labels = molecules[name].to_pylist()
-        if not any(labels):
-            continue
-        if name == "isotype":
-            found[name] = composition(isotypes(labels), inside, (*ISOTYPES, OTHER))
-        else:
-            found[name] = composition(labels, inside)
-    found["3' end"] = composition(cca_ends(molecules["sequence"].to_pylist()), inside, ("CCA", "other end"))
-    found["length"] = composition(length_classes(molecules["length"].to_numpy()), inside)
-    return found
-
-
-def _rows(found: dict[str, Composition]) -> list[dict[str, Any]]:
-    return [
-        {
-            "property": name,
-            "value": one.values[row],
-            "cluster": int(one.cluster[row]),
-            "background": int(one.background[row]),
-            "share": float(one.shares[row]),
-            "low": float(one.low[row]),
-            "high": float(one.high[row]),
-            "expected": float(one.expected[row]),
-            "odds_ratio": float(one.odds_ratio[row]),
-            "p": float(one.p[row]),
-            "q": float(one.q[row]),
-        }
-        for name, one in found.items()
-        for row in range(len(one.values))
-    ]
-
-
 def _write(folder: Path, about: dict[str, Any], found: dict[str, Composition]) -> None:
-    rows = _rows(found)
+    from ribospace.analysis.composition import values_of
+
+    rows = list(values_of(found))
     write_rows(folder / "composition.tsv", rows)
     properties = {
         name: {key: one.tolist() if isinstance(one, np.ndarray) else one for key, one in asdict(each).items()}

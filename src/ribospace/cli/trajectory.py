@@ -98,6 +98,7 @@ def trajectory(
         folder.mkdir()
         rows = _write(folder, result, name)
     _keep(store, name, records["id"], one)
+    _keep_graph(store, name, {key: said[key] for key in ("embedding", "root", "label")}, one)
     say(as_json, {**said, **_answer(result), "clusters": rows, "out": str(out)}, *_lines(result, rows, name, out))
 
 
@@ -279,6 +280,18 @@ def _keep(store: Collection, name: str, ids: pa.ChunkedArray, one: Trajectory) -
                 field.name: pc.take(value, at.combine_chunks()) for field, value in zip(fields, values, strict=True)
             }
             update_rows(store, fragment, pa.table({"_rowid": rows["_rowid"], **made}))
+
+
+def _keep_graph(store: Collection, name: str, said: dict[str, Any], one: Trajectory) -> None:
+    """Keep beside the collection how the clusters hang together, for a page that shows them."""
+    rows, columns = np.triu(one.between.toarray(), 1).nonzero()
+    edges = [
+        {"from": str(a), "to": str(b), "weight": round(float(one.between[a, b]), 6)}
+        for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]
+    graph = {**said, "edges": edges, "terminal_clusters": [str(c) for c in one.clusters[one.ends].tolist()]}
+    with written_whole(store.home / f"trajectory-{name}.json") as beside:
+        beside.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
 
 
 def _lines(result: _Result, rows: list[dict[str, Any]], name: str, out: Path) -> list[str]:
