@@ -67,7 +67,7 @@ export class Selection {
       const ids = [...(this.lists[name] ?? [])];
       for (let from = 0; from < this.atlas.selected.length; from += 1000) {
         const rows = Array.from(this.atlas.selected.subarray(from, from + 1000)).join(",");
-        ids.push(...(await this.atlas.source.molecules({ rows, limit: 1000 })).molecules.map((one) => one.id));
+        ids.push(...(await this.atlas.source.molecules({ rows })).molecules.map((one) => one.id));
       }
       this.store({ ...this.lists, [name]: [...new Set(ids)] });
       say(`The list ${name} has ${whole(new Set(ids).size)} molecules`);

@@ -165,7 +165,7 @@ export class FileSource {
         if (row !== exact && (id.toLowerCase().includes(wanted) || descriptions[row].toLowerCase().includes(wanted))) found.push(row);
       });
     }
-    const some = found.slice(0, limit);
+    const some = rows ? found : found.slice(0, limit);
     return { total: found.length, molecules: await Promise.all(some.map((row) => this.molecule(row, Boolean(rows)))) };
   }
 
