@@ -34,6 +34,7 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-dev: $(VENV)/installed scripts/browser_for_tests.sh
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	scripts/browser_for_tests.sh build/axe
 	touch $@

@@ -7,7 +7,7 @@ const CATEGORIES = [
   ["#117733", "#4fae6c"], ["#cc6677", "#e58b99"], ["#999933", "#bcbc5c"], ["#aa4499", "#d073c2"],
 ];
 const OTHER = ["#8a9099", "#7b828c"];
-const MISSING = ["#c9ced4", "#454c55"];
+const MISSING = ["#aab2bc", "#59626d"];
 // Cividis (Nuñez, Anderton and Renslow 2018) at nine places.
 const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#fee838"];
 

@@ -114,12 +114,25 @@ export class PointMap extends EventTarget {
 
   fit() {
     this.camera.fit(this.bounds ?? { low: [-1, -1], high: [1, 1] });
+    this.whole = this.camera.scale;
     this.moved();
   }
 
   focus(place, zoom = 1) {
     this.camera.centre = [place[0], place[1], place[2] ?? 0];
     this.camera.scale *= zoom;
+    this.moved();
+  }
+
+  // Brings places into sight, near enough to be told apart.
+  show(places) {
+    const seen = places.filter((one) => Number.isFinite(one[0]));
+    if (!seen.length) return;
+    const low = seen[0].map((_, axis) => Math.min(...seen.map((one) => one[axis])));
+    const high = seen[0].map((_, axis) => Math.max(...seen.map((one) => one[axis])));
+    const most = 20 * this.whole;
+    this.camera.fit({ low, high });
+    this.camera.scale = Math.min(0.55 * this.camera.scale, most);
     this.moved();
   }
 

@@ -47,6 +47,7 @@ export class Relations {
     const result = await this.atlas.work("relations-progress", "/api/relations", body);
     if (!result) return;
     this.result = result;
+    this.atlas.search.close();
     if (result.kind === "sum") this.drawSum(result);
     else this.drawEquations(result);
   }
@@ -72,6 +73,7 @@ export class Relations {
     const at = (row) => this.atlas.map.placeOf(row);
     const marks = [["a", a.row], ["b", b.row], ["c", c.row], ...(answer ? [["answer", answer.row]] : [])];
     this.atlas.mark("relation", marks.map(([label, row]) => ({ place: at(row), label, colour: this.atlas.accent() })));
+    this.atlas.map.show(marks.map(([, row]) => at(row)));
     this.atlas.map.setArrows([
       { from: at(b.row), to: at(a.row), colour: this.atlas.accent() },
       ...(answer ? [{ from: at(c.row), to: at(answer.row), colour: this.atlas.accent(), dashed: true }] : []),
@@ -82,6 +84,7 @@ export class Relations {
     const at = (row) => this.atlas.map.placeOf(row);
     const { a } = this.result;
     this.atlas.mark("relation", [["a", a.row], ["b", one.b.row], ["c", one.c.row]].map(([label, row]) => ({ place: at(row), label, colour: this.atlas.accent() })));
+    this.atlas.map.show([a, one.b, one.c].map((term) => at(term.row)));
     this.atlas.map.setArrows([[one.b, one.sign_b], [one.c, one.sign_c]].map(([term, sign]) => (
       { from: at(term.row), to: at(a.row), colour: this.atlas.accent(), dashed: sign < 0 })));
   }
