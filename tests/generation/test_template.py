@@ -26,7 +26,7 @@ def test_a_molecule_ends_where_it_may(one, other):
     assert allowed_of(WINDOW, shortest, longest)[longest].sum() == 1
 
 
-@pytest.mark.parametrize("text", ["70:", ":80", "a", "0:3", "10:5", "5:31", "1:2:3", "-4", "", "7.5"])
+@pytest.mark.parametrize("text", ["70:", "٣", ":80", "a", "0:3", "10:5", "5:31", "1:2:3", "-4", "", "7.5"])
 def test_impossible_lengths_are_refused(text):
     with pytest.raises(UserError, match="--length"):
         length_range(text, WINDOW)

@@ -46,14 +46,15 @@ def generate(
         list[str] | None,
         typer.Option(help="A folder that `ribospace train reward` wrote, [=TARGET][:WEIGHT] behind it."),
     ] = None,
-    strength: Annotated[float, typer.Option(help="How strongly the rewards steer.", min=0.0)] = 1.0,
+    strength: Annotated[float, typer.Option(help="How strongly the rewards steer.", min=0.0, max=100.0)] = 1.0,
     template: Annotated[
         str, typer.Option(help="A C G U where a base is fixed, N where it is free, or other IUPAC codes.")
     ] = "",
     start: Annotated[str, typer.Option(help="RNA to vary.")] = "",
     noise: Annotated[float, typer.Option(help="With --start: how far from it, above 0 to 1.", max=1.0)] = 0.5,
     guidance: Annotated[
-        float, typer.Option(help="How loudly type and length are said; 1: as in training, 0: not at all.", min=0.0)
+        float,
+        typer.Option(help="How loudly type and length are said; 1: as in training, 0: not at all.", min=0.0, max=100.0),
     ] = 2.0,
     sampler: Annotated[str, typer.Option(help="dpm-solver++, ddim or ddpm.")] = "dpm-solver++",
     steps: Annotated[int, typer.Option(help="Of the sampler; 0: its own number.", min=0)] = 0,

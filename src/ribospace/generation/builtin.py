@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -111,7 +112,12 @@ def _value(name: str, preferred: int) -> Callable[[Wish, Surrogate | None], Rewa
             raise UserError(
                 f"The surrogate of the built-in rewards was not taught {name}: ViennaRNA was not installed."
             )
-        return Value(wish, known, name, preferred)
+        made = Value(wish, known, name, preferred)
+        low, high = {"gc": (0.0, 1.0), "length": (1.0, math.inf), "mfe": (-math.inf, 0.0)}[name]
+        if made.target is not None and not low <= made.target <= high:
+            can = {"gc": "is from 0 to 1", "length": "is 1 at least", "mfe": "is 0 at most"}[name]
+            raise UserError(f"The target {made.target:g} of the reward {name} is not possible: it {can} ({made.unit}).")
+        return made
 
     return make
 

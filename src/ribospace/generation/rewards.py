@@ -207,7 +207,10 @@ class Learned(SurrogateReward):
 def _number(wish: Wish) -> float:
     if not _NUMBER.fullmatch(wish.target):
         raise UserError(f"The target {wish.target!r} of the reward {str(wish)!r} is no number, such as 0.5.")
-    return float(wish.target)
+    target = float(wish.target)
+    if math.isinf(target):
+        raise UserError(f"The target {wish.target!r} of the reward {str(wish)!r} is too large. Leave it out.")
+    return target
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def length_range(text: str, window: int) -> tuple[int, int]:
     ((70, 80), (76, 76))
     """
     first, colon, last = text.partition(":")
-    if not first.isdecimal() or not (last.isdecimal() if colon else True):
+    if not text.isascii() or not first.isdecimal() or not (last.isdecimal() if colon else True):
         raise UserError(
             f"--length {text!r} is no range of lengths. Write SHORTEST:LONGEST, such as 70:80, or one length."
         )
