@@ -1,8 +1,12 @@
+import re
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from ribospace.errors import UserError
 from ribospace.generation.generate import Generator, Request
+from ribospace.generation.rewards import parse
 from ribospace.generation.sampling import Sampling
 from ribospace.generation.template import keeps
 from tests.generation.conftest import TYPES, WINDOW
@@ -79,3 +83,30 @@ def test_confidence_is_that_of_the_letters(generator):
         chances = latent.decode(torch.tensor([letters[:-1]]), memory, None).log_softmax(dim=-1)[0]
     said = chances[torch.arange(len(letters) - 1), torch.tensor(letters[1:])].mean().exp()
     assert one.confidence == pytest.approx(float(said), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"types": ["tRN"]}, "Did you mean tRNA"),
+        ({"template": "ACGN", "start": "ACGU"}, "cannot both be given"),
+        ({"template": "ACGN", "lengths": (5, 9)}, "4 nt, which --length 5:9 does not allow"),
+        ({"template": "ACGN", "lengths": (5, 5)}, "--length 5 does not allow"),
+        ({"start": "A" * (WINDOW + 1)}, f"at most {WINDOW}"),
+        ({"start": "ACGU", "noise": 0.0}, "changes nothing"),
+        ({"wishes": ["length=12"], "lengths": (10, 12)}, "the reward length decide the same"),
+        ({"wishes": ["length=12"], "template": "ACGN"}, "the reward length decide the same"),
+        ({"wishes": ["type=tRNA"], "types": ["rRNA"]}, "the reward type decide the same"),
+        ({"wishes": ["structure=((...))"], "lengths": (10, 12)}, "The structure has 7 places"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(generator, asked, words):
+    rewards = [SimpleNamespace(wish=parse(text)) for text in asked.pop("wishes", [])]
+    with pytest.raises(UserError, match=re.escape(words)):
+        generator.request(**asked, rewards=rewards)
+
+
+def test_what_rewards_decide_is_left_open(generator):
+    rewards = [SimpleNamespace(wish=parse(text)) for text in ("type=tRNA", "structure=((...))")]
+    request = generator.request(rewards=rewards)
+    assert (request.shortest, request.longest, request.unsaid_type, request.unsaid_length) == (7, 7, True, False)

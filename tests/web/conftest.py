@@ -1,5 +1,7 @@
 """A small collection with vectors, a stored map, clusters and pseudotime, and a server of it."""
 
+import os
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,6 +42,21 @@ def make_collection(place) -> Collection:
         points = Projection("pca").fit(vectors).coordinates
         store_projection(store, "flat", store.embeddings["kmer2"], ids, points, {"method": "pca", "seed": 0})
     return store
+
+
+@pytest.fixture(scope="module")  # its event loop is in the way of asyncio.run elsewhere
+def browser():
+    """Chromium without a display; skips where there is none."""
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = (os.environ.get("CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("no chromium on the PATH")
+    with sync.sync_playwright() as playwright:
+        options = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+        opened = playwright.chromium.launch(executable_path=path, args=options)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -113,15 +113,68 @@ def test_a_trajectory_counts_all_and_keeps_its_edges(store, client_of):
     assert sum(node["molecules"] for node in said["nodes"]) == 120
     assert (said["edges"], said["root"]) == ([], None)
     assert "once more" in said["note"]
+    counts = {node["cluster"]: node["molecules"] for node in said["nodes"]}
     graph = {
+        "clusters": counts,
         "root": "m5",
         "label": "rna_type",
         "edges": [{"from": "0", "to": "2", "weight": 0.5}],
         "terminal_clusters": ["2"],
     }
-    (home_of(store.uri) / "trajectory-way.json").write_text(json.dumps(graph))
+    kept = home_of(store.uri) / "trajectory-way.json"
+    kept.write_text(json.dumps(graph))
     said = client.get("/api/trajectories/way").json()
     assert said["root"] == {"row": 5, "id": "m5"}
     assert said["edges"] == graph["edges"]
     assert [node["cluster"] for node in said["nodes"] if node["terminal"]] == ["2"]
+    kept.write_text(json.dumps({**graph, "clusters": {**counts, "0": 1}}))  # of another run
+    assert client.get("/api/trajectories/way").json()["edges"] == []
     assert client.get("/api/trajectories/none").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    """A small generator with random weights."""
+    from ribospace.models import checkpoint
+    from tests.generation.conftest import small_generator
+
+    folder = tmp_path_factory.mktemp("generator") / "small"
+    checkpoint.save(small_generator(), folder, "small", {"data": {"collection": "nowhere"}})
+    return folder
+
+
+def test_the_same_seed_makes_the_same_molecules_among_the_others(store, client_of, generator):
+    one = client_of(store, generator=generator)
+    ask = {"count": 20, "shortest": 12, "longest": 20, "seed": 3}
+    made, again, other = (result(one.client, "/api/generate", {**ask, "seed": seed})["molecules"] for seed in (3, 3, 4))
+    sequences = [[each["sequence"] for each in some] for some in (made, again, other)]
+    assert sequences[0] == sequences[1] != sequences[2]
+    assert made == again
+    assert {each["length"] for each in made} <= set(range(12, 21))
+    points = one.served.space.points("flat")
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+    for each in made:
+        vector = one.served.encode("kmer2", [each["sequence"]])
+        rows, _ = one.served.searcher("kmer2").search(vector, 1)
+        assert each["nearest"]["row"] == rows[0, 0]
+        assert (low <= each["place"]).all()
+        assert (each["place"] <= high).all()
+
+
+def test_what_cannot_be_made_is_refused_before_any_work(store, client_of, generator, tmp_path, monkeypatch):
+    client = client_of(store, generator=generator).client
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr("ribospace.generation.rewards.is_folder", lambda text: asked.append(text) or True)
+    for body, words in (
+        ({"longest": 31}, "1 to 30 nt"),
+        ({"type": "tRN"}, "Did you mean tRNA"),
+        ({"reward": "here"}, "There is no reward 'here'."),
+        ({"reward": "gcc=0.5"}, "Did you mean gc"),
+        ({"reward": str(tmp_path / "here")}, "There is no reward"),
+    ):
+        answer = client.post("/api/generate", json=body)
+        assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.json()
+    assert asked == []  # no name from a request reaches the file system
+    assert client.get("/api/health").json()["jobs"] == {"waiting": 0, "running": 0}

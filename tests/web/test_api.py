@@ -71,6 +71,9 @@ def test_molecules_by_row_and_by_what_they_are(client, shared):
     refused(client.get("/api/molecules", params={"rows": "3,999"}), 404, "no row 999")
     refused(client.get("/api/molecules", params={"rows": "3;DROP"}), 422, "rows")
     refused(client.get("/api/molecules", params={"limit": 5000}), 422, "limit")
+    named = client.get("/api/molecules", params={"id": ["m7", "nobody", "m3"]}).json()
+    assert [one["row"] for one in named["molecules"]] == [7, 3]
+    refused(client.get("/api/molecules", params={"id": ["m7"] * 201}), 422, "id")
 
 
 def test_search_finds_itself_and_places_it(client, shared):
@@ -184,12 +187,7 @@ def test_a_deleted_collection_is_said(store, client_of):
 
 
 def test_jobs_over_http(store, client_of, monkeypatch):
-    import sys
-    from types import ModuleType
-
-    fake = ModuleType("ribospace.web.equations")
-    fake.answer = lambda here, ask, progress: {"kind": "equations", "a": ask.a}
-    monkeypatch.setitem(sys.modules, "ribospace.web.equations", fake)
+    monkeypatch.setattr("ribospace.web.equations.answer", lambda here, ask, progress: {"kind": "equations", "a": ask.a})
     one = client_of(store)
     submitted = one.client.post("/api/relations", json={"a": 3})
     assert submitted.status_code == 202

@@ -1,7 +1,6 @@
 """The single file opened from disk in a browser that has no network: what stands in it is what the browser reads."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -39,20 +38,6 @@ const said = {
 document.getElementById("said").textContent = JSON.stringify(said);
 document.body.className = "ready";
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a display; skips where there is none."""
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no chromium on the PATH")
-    with sync.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
-        opened = playwright.chromium.launch(executable_path=path, args=options)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Screenshots are left in build/screenshots.
 
 import json
 import os
-import shutil
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,21 +19,6 @@ ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
 AXE = Path(os.environ.get("AXE_CORE", ROOT / "build" / "axe" / "axe.min.js"))
 NEW = "ACGUGGCAUUCGACGGAUCCAUGC"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a display; skips where there is none."""
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = (os.environ.get("CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("no chromium on the PATH")
-    with sync.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
-        opened = playwright.chromium.launch(executable_path=path, args=options)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +118,12 @@ def test_words_find_a_molecule_whose_description_stays_text(served, opened):
     assert page.get_attribute("#card a", "href") == "https://rnacentral.org/rna/URS000075A10E/9606"
     page.wait_for_selector("#near .near")
     assert page.locator("#near .near").count() == 10
+    page.click("#tab-selection")
+    until(page, "location.hash.includes('t=selection')")
+    again = opened.page(page.url)
+    assert again.get_attribute("#tab-selection", "aria-selected") == "true"
+    assert again.text_content("#card-title") == "URS000075A10E_9606"
+    page.click("#tab-molecule")
     if installed():
         page.wait_for_selector("#structure img")
         assert page.evaluate("document.querySelector('#structure img').naturalWidth > 0")
@@ -185,6 +175,11 @@ def test_a_lasso_is_exported_and_kept(where, opened, request, shared):
     page.wait_for_selector("#lists button:has-text('all of them (120)')")
     page.click("#select-none")
     assert "Nothing is selected" in page.text_content("#selection-count")
+    page.click("#lists button >> nth=0")
+    until(page, "document.getElementById('selection-count').textContent === '120 molecules selected'")
+    page.click("#tab-molecule")
+    page.click("#tab-selection")
+    until(page, "location.hash.includes('t=selection')")
 
 
 def test_the_lasso_takes_what_it_surrounds(served, opened, shared):

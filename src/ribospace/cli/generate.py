@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +15,10 @@ from ribospace.cli.output import table as aligned
 from ribospace.collection import Collection
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
-from ribospace.records import clean
+from ribospace.generation import GUIDANCE
 
 if TYPE_CHECKING:
-    from ribospace.generation.generate import Generator, Request
-    from ribospace.generation.rewards import Reward
+    from ribospace.generation.generate import Generator
     from ribospace.generation.run import Natural
     from ribospace.generation.sampling import Sampling
 
@@ -55,7 +53,7 @@ def generate(
     guidance: Annotated[
         float,
         typer.Option(help="How loudly type and length are said; 1: as in training, 0: not at all.", min=0.0, max=100.0),
-    ] = 2.0,
+    ] = GUIDANCE,
     sampler: Annotated[str, typer.Option(help="dpm-solver++, ddim or ddpm.")] = "dpm-solver++",
     steps: Annotated[int, typer.Option(help="Of the sampler; 0: its own number.", min=0)] = 0,
     against: Annotated[
@@ -72,20 +70,16 @@ def generate(
     the nearest molecule of the collection and the edits to it. Interrupted or killed, the same command goes on.
     """
     from ribospace.generation.generate import Generator
-    from ribospace.generation.rewards import find_reward
     from ribospace.generation.run import Run, forget, generate_table
+    from ribospace.generation.template import length_range
 
     require_ending(out, (".fasta", ".fa"))
     _require_own(out)
     generator = Generator(model)
-    inside, size = generator.model, generator.model.latent.config
-    rewards = [
-        find_reward(one, inside.surrogate, latent=inside.config.latent, shape=(size.queries, size.width))
-        for one in [*(reward or []), *(reward_model or [])]
-    ]
-    request = _request(generator, rna_type or [], length, template, start, noise, rewards)
+    rewards = [generator.reward(one) for one in [*(reward or []), *(reward_model or [])]]
+    lengths = length_range(length, generator.window) if length else (0, 0)
     how = _how(generator, sampler, steps, guidance, strength if rewards else 0.0)
-    request = dataclasses.replace(request, how=how)
+    request = generator.request(rna_type or [], lengths, template, start, noise, rewards, how)
     run = Run(request, count, seed, rewards, _natural(generator, against), batch)
     parts = out.parent / f"{out.stem}.generating"
     with progress_bar("Generating") as progress:
@@ -108,48 +102,6 @@ def _require_own(out: Path) -> None:
         raise UserError(
             f"{there[0]}, which would come beside {out.name}, is there and of no earlier run. Choose another --out."
         )
-
-
-def _request(
-    generator: Generator,
-    types: list[str],
-    length: str,
-    template: str,
-    start: str,
-    noise: float,
-    rewards: list[Reward],
-) -> Request:
-    """What is asked for, with what contradicts itself refused."""
-    from ribospace.generation.generate import Request
-    from ribospace.generation.template import cleaned, length_range
-
-    generator.rows_of(types)
-    shortest, longest = length_range(length, generator.window) if length else (0, 0)
-    template = cleaned(template, generator.window) if template else ""
-    if template and start:
-        raise UserError(
-            "--template and --start cannot both be given. Write the fixed letters of the start as template."
-        )
-    if template and length and not shortest <= len(template) <= longest:
-        raise UserError(f"The template has {len(template)} nt, which --length {length} does not allow. Leave one out.")
-    if start:
-        start = str(clean([start], names=["--start"])[0].as_py())
-        if len(start) > generator.window:
-            raise UserError(f"--start has {len(start):,} nt; the model writes at most {generator.window}.")
-        if not noise > 0:
-            raise UserError(f"--noise {noise:g} changes nothing. Give more than 0, at most 1.")
-    decided = {one.wish.name: one.wish.target for one in rewards}
-    for name, option, given in (("length", "--length", length or template), ("type", "--rna-type", types)):
-        if name in decided and given:
-            raise UserError(f"{option} (or --template) and the reward {name} decide the same. Leave one out.")
-    if structure := decided.get("structure"):
-        if (length or template) and not shortest <= len(structure) <= longest and len(template) != len(structure):
-            raise UserError(
-                f"The structure has {len(structure)} places, the molecules are to have others. Leave one out."
-            )
-        shortest = longest = len(structure)
-    open_type, open_length = "type" in decided, "length" in decided
-    return Request(tuple(types), shortest, longest, template, start, noise, open_type, open_length)
 
 
 def _how(generator: Generator, sampler: str, steps: int, guidance: float, strength: float) -> Sampling:

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import secrets
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -73,11 +74,8 @@ def serve(
 
 
 def _require_web() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UserError("Serving needs FastAPI and uvicorn: pip install 'ribospace[web]'.") from error
+    if not all(find_spec(name) for name in ("fastapi", "uvicorn")):
+        raise UserError("Serving needs FastAPI and uvicorn: pip install 'ribospace[web]'.")
 
 
 def _is_loopback(host: str) -> bool:

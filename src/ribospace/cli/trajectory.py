@@ -289,7 +289,12 @@ def _keep_graph(store: Collection, name: str, said: dict[str, Any], one: Traject
         {"from": str(a), "to": str(b), "weight": round(float(one.between[a, b]), 6)}
         for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
-    graph = {**said, "edges": edges, "terminal_clusters": [str(c) for c in one.clusters[one.ends].tolist()]}
+    graph = {
+        **said,
+        "clusters": {str(c): many for c, many in enumerate(np.bincount(one.clusters).tolist())},
+        "edges": edges,
+        "terminal_clusters": [str(c) for c in one.clusters[one.ends].tolist()],
+    }
     with written_whole(store.home / f"trajectory-{name}.json") as beside:
         beside.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
 

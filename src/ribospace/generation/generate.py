@@ -15,13 +15,15 @@ from torch import Tensor
 from ribospace.alphabet import PAD, letters_of, tokenize
 from ribospace.encoders.latent import LatentEncoder
 from ribospace.errors import UserError, nearest
+from ribospace.generation.rewards import Reward, find_reward
 from ribospace.generation.sampling import Loss, Sampling, generator_of, sample
-from ribospace.generation.template import allowed_of, drawn
+from ribospace.generation.template import allowed_of, cleaned, drawn
 from ribospace.models import checkpoint
 from ribospace.models.decoding import greedy_among
 from ribospace.models.denoiser import NO_LENGTH, NO_TYPE
 from ribospace.models.device import pick_device
 from ribospace.models.diffusion import LatentDiffusion
+from ribospace.records import clean
 
 #: Share of the way to noise that each round of in-painting goes back.
 ROUNDS = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
@@ -108,6 +110,71 @@ class Generator:
         """What reads molecules; needs the encoder below the latent model, where that is not a part of it."""
         inside = checkpoint.Checkpoint(self.model.latent, self.name, self.model.config.latent, self.path, {})
         return LatentEncoder(inside, "latents")
+
+    def reward(self, text: str, folders: bool = True) -> Reward:
+        """A reward that this generator can be steered by; see `find_reward`."""
+        size = self.model.latent.config
+        shape = (size.queries, size.width)
+        return find_reward(text, self.model.surrogate, latent=self.model.config.latent, shape=shape, folders=folders)
+
+    def request(
+        self,
+        types: Sequence[str] = (),
+        lengths: tuple[int, int] = (0, 0),
+        template: str = "",
+        start: str = "",
+        noise: float = 0.5,
+        rewards: Sequence[Reward] = (),
+        how: Sampling | None = None,
+    ) -> Request:
+        """What is asked for, with what contradicts itself refused.
+
+        Parameters
+        ----------
+        types, template, start, noise, how
+            See `Request`.
+        lengths
+            Shortest and longest, nt, as `template.length_range` reads them; (0, 0): not asked for.
+        rewards
+            What is steered to: what these decide is left open.
+
+        Raises
+        ------
+        UserError
+            For a type never seen, a template or start that cannot be written, or two that decide the same.
+        """
+        self.rows_of(types)
+        shortest, longest = lengths
+        template = cleaned(template, self.window) if template else ""
+        if template and start:
+            raise UserError(
+                "--template and --start cannot both be given. Write the fixed letters of the start as template."
+            )
+        if template and longest and not shortest <= len(template) <= longest:
+            said = f"{shortest}:{longest}" if shortest < longest else longest
+            raise UserError(
+                f"The template has {len(template)} nt, which --length {said} does not allow. Leave one out."
+            )
+        if start:
+            start = str(clean([start], names=["--start"])[0].as_py())
+            if len(start) > self.window:
+                raise UserError(f"--start has {len(start):,} nt; the model writes at most {self.window}.")
+            if not noise > 0:
+                raise UserError(f"--noise {noise:g} changes nothing. Give more than 0, at most 1.")
+        decided = {one.wish.name: one.wish.target for one in rewards}
+        for name, option, given in (("length", "--length", longest or template), ("type", "--rna-type", types)):
+            if name in decided and given:
+                raise UserError(f"{option} (or --template) and the reward {name} decide the same. Leave one out.")
+        if structure := decided.get("structure"):
+            if (longest or template) and not shortest <= len(structure) <= longest and len(template) != len(structure):
+                raise UserError(
+                    f"The structure has {len(structure)} places, the molecules are to have others. Leave one out."
+                )
+            shortest = longest = len(structure)
+        open_type, open_length = "type" in decided, "length" in decided
+        return Request(
+            tuple(types), shortest, longest, template, start, noise, open_type, open_length, how or Sampling()
+        )
 
     def generate(
         self, request: Request, numbers: Sequence[int], seed: int, loss: Loss | None = None, batch: int = 128

@@ -59,8 +59,8 @@ class Wish:
         return said if self.weight == 1.0 else f"{said}:{self.weight!r}"
 
 
-def parse(text: str) -> Wish:
-    """Read NAME[=TARGET][:WEIGHT].
+def parse(text: str, folders: bool = True) -> Wish:
+    """Read NAME[=TARGET][:WEIGHT]; without `folders` no name is looked for on disk.
 
     Raises
     ------
@@ -75,10 +75,14 @@ def parse(text: str) -> Wish:
     Wish(name='gc', target='', weight=-1.0)
     """
     text = text.strip()
-    if is_folder(text):
+
+    def is_place(name: str) -> bool:
+        return folders and is_folder(name)
+
+    if is_place(text):
         return Wish(text)
     rest, colon, last = text.rpartition(":")
-    if not colon or (not _NUMBER.fullmatch(last.strip()) and is_folder(_before_target(text))):
+    if not colon or (not _NUMBER.fullmatch(last.strip()) and is_place(_before_target(text))):
         rest, last = text, "1"  # what stands behind the colon is a part of the folder's name
     if not _NUMBER.fullmatch(last.strip()):
         raise UserError(f"The weight {last!r} of the reward {text!r} is no number. {_GRAMMAR}.")
@@ -87,10 +91,10 @@ def parse(text: str) -> Wish:
         raise UserError(
             f"The weight of the reward {text!r} is {weight:g}. Give a number other than 0, or leave it out."
         )
-    if is_folder(rest):
+    if is_place(rest):
         return Wish(rest, "", weight)
     folder = _before_target(rest)
-    name, equals, target = (folder, "=", rest[len(folder) + 1 :]) if is_folder(folder) else rest.partition("=")
+    name, equals, target = (folder, "=", rest[len(folder) + 1 :]) if is_place(folder) else rest.partition("=")
     name, target = name.strip(), target.strip()
     if not name or (equals and not target):
         raise UserError(f"The reward {text!r} has no {'target behind =' if name else 'name'}. {_GRAMMAR}.")
@@ -231,7 +235,12 @@ class RewardFamily:
 
 
 def find_reward(
-    text: str, surrogate: Surrogate | None = None, *, latent: str = "", shape: tuple[int, int] | None = None
+    text: str,
+    surrogate: Surrogate | None = None,
+    *,
+    latent: str = "",
+    shape: tuple[int, int] | None = None,
+    folders: bool = True,
 ) -> Reward:
     """Make the reward that a user asks for.
 
@@ -243,6 +252,8 @@ def find_reward(
         Of the built-in properties, the generator's own.
     latent, shape
         Revision of the latent model that the rewards are to steer, and its (K, D); "" and None: any.
+    folders
+        Whether a learned reward may be named by its folder; else nothing of the text reaches the file system.
 
     Raises
     ------
@@ -250,24 +261,23 @@ def find_reward(
         For a name that is none (the nearest is named), a target that cannot be, a surrogate that was made for another
         latent model, or a package that does not load.
     """
-    wish = parse(text)
+    wish = parse(text, folders)
     entries = [entry for entry in registered() if entry.name == wish.name]
     if entries:
         if surrogate is not None:
             _require_same_latent(surrogate, "The surrogate of the built-in rewards", latent, shape)
         return _made(entries, wish, surrogate)
-    if is_folder(wish.name):
+    if folders and is_folder(wish.name):
         found = checkpoint.load(wish.name, Surrogate)
         model = found.model.to(pick_device()).requires_grad_(False)
         _require_same_latent(model, f"The reward in {wish.name}", latent, shape)
         learned = Learned(wish, model, model.config.values[0])
         learned.revision = found.revision
         return learned
-    if "/" in wish.name or Path(wish.name).exists():
+    if folders and ("/" in wish.name or Path(wish.name).exists()):
         raise UserError(f"There is no folder of a reward at {wish.name}. `ribospace train reward` writes one.")
-    raise UserError(
-        f"There is no reward {wish.name!r}, and no folder. {nearest(wish.name, [one.name for one in registered()])}"
-    )
+    known = [one.name for one in registered()]
+    raise UserError(f"There is no reward {wish.name!r}{', and no folder' * folders}. {nearest(wish.name, known)}")
 
 
 def weighted(rewards: Sequence[Reward]) -> Callable[[Tensor], Tensor]:

@@ -7,75 +7,82 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ribospace.analysis.folding import installed
-from ribospace.progress import Progress, silent
+from ribospace.generation import GUIDANCE
+from ribospace.progress import Progress
+from ribospace.web.jobs import Work
 from ribospace.web.refusing import Refusal
 from ribospace.web.served import PLACING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ribospace.generation.generate import Molecule
     from ribospace.web.served import Served
     from ribospace.web.shapes import GenerateAsk
 
 #: Molecules that are made at a time: progress is told, and work may be called off, in between.
 BATCH = 16
-#: As `ribospace generate` has it.
-GUIDANCE = 2.0
 
 
-def answer(served: Served, ask: GenerateAsk, progress: Progress = silent) -> dict[str, Any]:
-    """Make molecules of a type and length, steered if a reward is named; the same seed gives the same ones."""
-    from ribospace.generation.generate import Request
-    from ribospace.generation.rewards import find_reward, weighted
+def planned(served: Served, ask: GenerateAsk) -> Work:
+    """The work that makes molecules of a type and length, steered if a reward is named; the same seed, the same ones.
+
+    Raises
+    ------
+    UserError
+        For what cannot be made, before any work; 409 where no generator is served.
+    """
+    from ribospace.generation.rewards import weighted
     from ribospace.generation.sampling import Sampling
+    from ribospace.generation.template import length_range
 
     generator = served.generator
     if generator is None:
         raise Refusal(409, "No generator is served here: ribospace serve COLLECTION --generator DIR.")
-    rewards = []
-    if ask.reward:
-        size = generator.model.latent.config
-        latent, shape = generator.model.config.latent, (size.queries, size.width)
-        rewards = [find_reward(ask.reward, generator.model.surrogate, latent=latent, shape=shape)]
-    request = Request(
-        types=(ask.type,) if ask.type else (),
-        shortest=(ask.shortest or 1) if ask.shortest or ask.longest else 0,
-        longest=(ask.longest or generator.window) if ask.shortest or ask.longest else 0,
-        unsaid_type=any(one.wish.name == "type" for one in rewards),
-        unsaid_length=any(one.wish.name == "length" for one in rewards),
-        how=Sampling(strength=ask.strength if rewards else 0.0, guidance=GUIDANCE),
-    )
+    rewards = [generator.reward(ask.reward, folders=False)] if ask.reward else []
+    lengths = (0, 0)
+    if ask.shortest or ask.longest:
+        lengths = length_range(f"{ask.shortest or 1}:{ask.longest or generator.window}", generator.window)
+    how = Sampling(strength=ask.strength if rewards else 0.0, guidance=GUIDANCE)
+    request = generator.request([ask.type] if ask.type else [], lengths, rewards=rewards, how=how)
     loss = weighted(rewards) if rewards else None
-    made: list[Molecule] = []
-    for first in range(0, ask.count, BATCH):
-        progress(first, ask.count, "making molecules")
-        numbers = range(first, min(first + BATCH, ask.count))
-        for some in generator.generate(request, numbers, ask.seed, loss, BATCH):
+
+    def work(progress: Progress) -> dict[str, Any]:
+        made: list[Molecule] = []
+        for some in generator.generate(request, range(ask.count), ask.seed, loss, BATCH):
             made += some
+            progress(len(made), ask.count, "making molecules")
+        return {"molecules": _told(served, made, progress), "about": ask.model_dump()}
+
+    return work
+
+
+def _told(served: Served, made: Sequence[Molecule], progress: Progress) -> list[dict[str, Any]]:
     molecules = []
-    for number, one in enumerate(made):
-        progress(number, len(made), "folding and placing")
-        molecules.append(_told(served, one))
-    return {"molecules": molecules, "about": {**ask.model_dump(), "note": "Made by a generator; none is natural."}}
+    for number, (one, placed) in enumerate(zip(made, _placed(served, [one.sequence for one in made]), strict=True), 1):
+        progress(number, len(made), "folding")
+        mfe = served.folder.fold(one.sequence)[1] if installed() and one.sequence else None
+        about = {"id": f"generated_{one.number + 1}", "sequence": one.sequence, "length": len(one.sequence)}
+        molecules.append(
+            {**about, "type": one.asked_type, "confidence": round(one.confidence, 4), "mfe": mfe, **placed}
+        )
+    return molecules
 
 
-def _told(served: Served, one: Molecule) -> dict[str, Any]:
-    folds = installed() and one.sequence
-    return {
-        "id": f"generated_{one.number + 1}", "sequence": one.sequence, "length": len(one.sequence),
-        "type": one.asked_type, "confidence": round(one.confidence, 4),
-        "mfe": served.folder.fold(one.sequence)[1] if folds else None, **_placed(served, one.sequence),
-    }  # fmt: skip
-
-
-def _placed(served: Served, sequence: str) -> dict[str, Any]:
-    embedding = served.embedding(None)
-    if not sequence or not served.can["embed"]:
-        return {"place": None, "nearest": None}
-    vector = served.encode(embedding, [sequence])
-    if not np.isfinite(vector).all() or not vector.any():
-        return {"place": None, "nearest": None}
-    rows, far = (one[0] for one in served.searcher(embedding).search(vector, PLACING))
-    first = served.near(rows[:1], far[:1], sequence)[0]
-    longer = max(len(sequence), first["length"])
-    edits = None if first["identity"] is None else round((1 - first["identity"]) * longer)
-    return {"place": served.place(rows, far), "nearest": {"row": first["row"], "id": first["id"], "edits": edits}}
+def _placed(served: Served, sequences: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each its place on the map and its nearest molecule, None where it has no direction."""
+    found: list[dict[str, Any]] = [{"place": None, "nearest": None} for _ in sequences]
+    embedding = served.embedding()
+    written = [number for number, one in enumerate(sequences) if one]
+    if not written or not served.can_embed(served.space.embedding(embedding)):
+        return found
+    vectors = served.encode(embedding, [sequences[number] for number in written])
+    good = np.flatnonzero(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1))
+    if len(good):
+        for number, rows, far in zip(good, *served.searcher(embedding).search(vectors[good], PLACING), strict=True):
+            at = written[number]
+            found[at] = {
+                "place": served.place(rows, far),
+                "nearest": served.near(rows[:1], far[:1], sequences[at])[0],
+            }
+    return found

@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 #: Most molecules that may be b and c; most sums that say what chance is; longest molecule that is aligned, nt.
 MOST_BASE, SUMS, LONGEST = 3000, 500, 2000
 MAX_IDENTITY = 0.9
+#: Sums that are searched together: others who search wait no longer than for these.
+PART = 32
 #: From this cosine on two molecules are copies to an embedding; so many of them may be in the way.
 SAME, COPIES = 1 - 1e-6, 24
 
@@ -30,7 +32,7 @@ def answer(served: Served, ask: RelationsAsk, progress: Progress = silent) -> di
     embedding = served.embedding(ask.embedding)
     if ask.a is not None:
         return equations_of(served, embedding, ask.a, ask.best, ask.permutations, progress)
-    return sum_of(served, embedding, ask.plus, ask.minus, ask.best)
+    return sum_of(served, embedding, ask.plus, ask.minus, ask.best, progress)
 
 
 def equations_of(
@@ -81,7 +83,13 @@ def equations_of(
 
 
 def sum_of(
-    served: Served, embedding: str, plus: list[int], minus: list[int], best: int, seed: int = 0
+    served: Served,
+    embedding: str,
+    plus: list[int],
+    minus: list[int],
+    best: int,
+    progress: Progress = silent,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Give the molecules nearest to a sum, such as a − b + c, by cosine; what went in, and its copies, are left out.
 
@@ -113,7 +121,11 @@ def sum_of(
     found, far = found[np.isfinite(far)], far[np.isfinite(far)]
     drawn = np.sort(np.random.default_rng(seed).integers(len(rows), size=(SUMS, len(inputs))), axis=1)
     drawn = drawn[(np.diff(drawn, axis=1) > 0).all(axis=1)]  # of different molecules each
-    chance = np.sort(answers(drawn, 1)[1][:, 0])
+    parts = []
+    for begin in range(0, len(drawn), PART):
+        progress(begin, len(drawn), "random sums")
+        parts.append(answers(drawn[begin : begin + PART], 1)[1][:, 0])
+    chance = np.sort(np.concatenate(parts)) if parts else np.empty(0)
     p = (1 + np.searchsorted(chance, far, side="right")) / (1 + len(chance))
     near = served.near(found, far)
     told = served.molecules([*plus, *minus])
@@ -137,7 +149,7 @@ def _usable(served: Served, embedding: str) -> tuple[Rows, npt.NDArray[np.float3
 
     rows, vectors = served.space.vectors(embedding)
     fine = usable(vectors)
-    return rows[fine], vectors[fine]
+    return (rows, vectors) if fine.all() else (rows[fine], vectors[fine])
 
 
 def _place(rows: Rows, wanted: list[int], served: Served, embedding: str) -> Rows:

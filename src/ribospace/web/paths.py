@@ -19,7 +19,8 @@ MOST_LABELS = 3
 def answer(served: Served, name: str, projection: str) -> dict[str, Any]:
     """Give a trajectory's graph; `name` is one that the space lists.
 
-    Edges, ends and the root are what `ribospace trajectory` kept beside the collection; of an older run there are none.
+    Edges, ends and the root are what `ribospace trajectory` kept beside the collection; none, where that is not there
+    or is of another run than the clusters shown.
     """
     space = served.space
     points = space.points(projection)
@@ -28,6 +29,8 @@ def answer(served: Served, name: str, projection: str) -> dict[str, Any]:
     times = space.column(f"{name}_pseudotime")
     kept = home_of(space.uri) / f"trajectory-{name}.json"
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if known.get("clusters") != {cluster: int((codes == code).sum()) for code, cluster in enumerate(labels, 1)}:
+        known = {}  # of another run than the columns
     label = known.get("label", "rna_type")
     said = space.column(label) if label in space.columns and space.columns[label].kind == "category" else None
     names = list(space.columns[label].labels) if said is not None else []
@@ -46,13 +49,11 @@ def answer(served: Served, name: str, projection: str) -> dict[str, Any]:
                 "place": np.median(place, axis=0).astype(float).round(5).tolist() if len(place) else None,
             }
         )  # fmt: skip
-    there = set(labels)
-    edges = [one for one in known.get("edges", []) if {one["from"], one["to"]} <= there]
     row = int(space.rows_of([known["root"]])[0]) if known else -1
     return {
         "name": name,
         "root": {"row": row, "id": known["root"]} if row >= 0 else None,
         "nodes": nodes,
-        "edges": edges,
+        "edges": known.get("edges", []),
         "note": "" if known else "How the clusters hang together was not kept: run ribospace trajectory once more.",
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from ribospace.errors import UserError, nearest
+from ribospace.errors import nearest
+from ribospace.web import composition as compositions
+from ribospace.web import designing, equations, paths
 from ribospace.web.refusing import Refusal
 from ribospace.web.routing import Here, api_router
 from ribospace.web.shapes import CompositionAsk, GenerateAsk, Job, RelationsAsk, Submitted
@@ -16,7 +17,6 @@ router = api_router("work")
 @router.post("/relations", status_code=202)
 def relations(here: Here, ask: RelationsAsk) -> Submitted:
     """Search the best equations of a molecule, a = ±b ±c; or what a sum of molecules is nearest to."""
-    equations = _part("equations")
     here.embedding(ask.embedding)
     here.space.checked([*([] if ask.a is None else [ask.a]), *ask.plus, *ask.minus])
     return Submitted(job=here.jobs.submit(lambda progress: equations.answer(here, ask, progress)))
@@ -25,21 +25,7 @@ def relations(here: Here, ask: RelationsAsk) -> Submitted:
 @router.post("/generate", status_code=202)
 def generate(here: Here, ask: GenerateAsk) -> Submitted:
     """Make molecules that did not exist; 409 where no generator is served."""
-    if here.generator is None:
-        raise Refusal(409, "No generator is served here: ribospace serve COLLECTION --generator DIR.")
-    designing = _part("designing")
-    _require_registered(ask.reward)
-    here.generator.rows_of([ask.type] if ask.type else [])
-    return Submitted(job=here.jobs.submit(lambda progress: designing.answer(here, ask, progress)))
-
-
-def _require_registered(text: str | None) -> None:
-    """Take only rewards that have a name: that of a folder would reach the file system."""
-    from ribospace.generation.rewards import parse, registered
-
-    known = [entry.name for entry in registered()]
-    if text and (name := parse(text).name) not in known:
-        raise UserError(f"There is no reward {name!r}. {nearest(name, known)}")
+    return Submitted(job=here.jobs.submit(designing.planned(here, ask)))
 
 
 @router.get("/jobs/{job}")
@@ -57,7 +43,7 @@ def cancel(here: Here, job: str) -> None:
 @router.post("/composition")
 def composition(here: Here, ask: CompositionAsk) -> dict[str, Any]:
     """Say what some molecules are made of, beside all others."""
-    return _part("composition").answer(here, ask)
+    return compositions.answer(here, ask)
 
 
 @router.get("/trajectories/{name:path}")
@@ -65,12 +51,4 @@ def trajectory(here: Here, name: str, projection: str | None = None) -> dict[str
     """A trajectory's clusters, where they stand, and how they hang together."""
     if name not in here.space.trajectories:
         raise Refusal(404, f"{here.space.name} has no trajectory {name!r}. {nearest(name, here.space.trajectories)}")
-    return _part("paths").answer(here, name, here.space.projection(projection).name)
-
-
-def _part(name: str) -> Any:
-    """A module that answers, loaded when it is first asked; 409 where this Ribospace has none of the name."""
-    try:
-        return importlib.import_module(f"ribospace.web.{name}")
-    except ModuleNotFoundError as error:
-        raise Refusal(409, f"This Ribospace cannot answer that: it has no {error.name}. Update it.") from error
+    return paths.answer(here, name, here.space.projection(projection).name)

@@ -30,7 +30,7 @@ Length = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
 _RAW: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}, "description": "Raw array"}}
 
 #: Most molecules that are named by row at a time; with sequences where they are few.
-MOST_NAMED, MOST_SEQUENCES = 1000, 20
+MOST_NAMED, MOST_SEQUENCES, MOST_IDS = 1000, 20, 200
 _PIECE = 2000
 
 
@@ -81,15 +81,22 @@ def molecules(
     min_length: Length = None,
     max_length: Length = None,
     rows: Annotated[str | None, Query(max_length=20_000, pattern=r"^\d{1,10}(,\d{1,10})*$")] = None,
+    id: Annotated[list[Annotated[str, Query(max_length=200)]] | None, Query(max_length=MOST_IDS)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> Molecules:
-    """Molecules by row (`3,17`), or those that have a text in id or description, a type, a species, a length."""
+    """Molecules by row (`3,17`), by id (`id=a&id=b`; those that are there), or all that fit.
+
+    What fits has a text in id or description, a type, a species, a length.
+    """
     if rows is not None:
         named = [int(one) for one in rows.split(",")]
         if len(named) > MOST_NAMED:
             raise Refusal(422, f"rows: {MOST_NAMED:,} at most at a time.")
         return _answer(here, len(named), named, sequence=len(named) <= MOST_SEQUENCES)
+    if id is not None:
+        at = here.space.rows_of(id)
+        return _answer(here, len(id), at[at >= 0].tolist())
     found = _matching(here, text, rna_type, species, min_length, max_length)
     return _answer(here, len(found), found[offset : offset + limit].tolist())
 

@@ -69,10 +69,12 @@ class Atlas {
     this.map.setArrows([]);
     await this.legend.show();
     if (view) this.map.setView(view);
-    if (this.selected.length) this.select(this.selected);
+    this.markSelected();
     if (this.state.m !== null) {
-      const { molecules } = await this.source.molecules({ text: this.state.m, limit: 1 });
-      if (molecules[0]?.id === this.state.m) await this.choose(molecules[0].row);
+      const [row] = await this.source.rowsOf([this.state.m]);
+      const tab = this.state.t;
+      if (row !== undefined) await this.choose(row);
+      this.openTab(tab);
     }
   }
 
@@ -100,14 +102,18 @@ class Atlas {
 
   select(rows) {
     this.selected = rows;
-    const chosen = rows.length ? new Uint8Array(this.space.molecules) : null;
-    for (const row of rows) chosen[row] = 1;
-    this.map.setSelected(chosen);
+    this.markSelected();
     this.selection.draw();
     if (rows.length) {
       this.openTab("selection");
       say(`${whole(rows.length)} molecules selected`);
     }
+  }
+
+  markSelected() {
+    const chosen = this.selected.length ? new Uint8Array(this.space.molecules) : null;
+    for (const row of this.selected) chosen[row] = 1;
+    this.map.setSelected(chosen);
   }
 
   mark(what, marks) {
@@ -234,12 +240,12 @@ class Atlas {
     if (!this.names.has(row)) {
       await new Promise((resolve) => setTimeout(resolve, 60));
       if (this.hovered !== row) return;
+      if (this.names.size > 5000) this.names.clear();
       try {
         this.names.set(row, (await this.source.molecules({ rows: String(row) })).molecules[0]);
       } catch {
         return;
       }
-      if (this.names.size > 5000) this.names.clear();
     }
     const one = this.names.get(row);
     if (this.hovered !== row || !one) return;

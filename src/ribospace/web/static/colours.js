@@ -15,11 +15,11 @@ export const MOST_COLOURS = CATEGORIES.length;
 
 const bytes = (hex) => [1, 3, 5].map((from) => parseInt(hex.slice(from, from + 2), 16));
 
-// Colours of n codes (0: missing, i + 1: labels[i]) and the legend, the largest first; labels beyond the palette are grey.
+// Colours of n codes (0: missing, i + 1: labels[i]) and the legend, in the order of the labels (the commonest first); labels beyond the palette are grey.
 export function categoryColours(codes, labels, dark) {
   const counts = new Array(labels.length + 1).fill(0);
   for (const code of codes) counts[code]++;
-  const order = labels.map((_, at) => at + 1).filter((code) => counts[code]).sort((a, b) => counts[b] - counts[a] || a - b);
+  const order = labels.map((_, at) => at + 1).filter((code) => counts[code]);
   const colours = new Array(labels.length + 1).fill(OTHER[+dark]);
   colours[0] = MISSING[+dark];
   order.slice(0, MOST_COLOURS).forEach((code, at) => { colours[code] = CATEGORIES[at][+dark]; });

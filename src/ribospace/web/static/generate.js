@@ -1,6 +1,7 @@
 // Molecules that did not exist, placed on the map.
 
 import { byId, download, el, fill, whole } from "./dom.js";
+import { nearSaid } from "./search.js";
 
 export class Generate {
   constructor(atlas) {
@@ -35,7 +36,7 @@ export class Generate {
     this.atlas.mark("generated", placed.map((one) => ({ place: one.place, colour: this.atlas.accent(), shape: "new" })));
     const items = result.molecules.map((one) => {
       const said = [`${whole(one.length)} nt`, one.mfe === null || one.mfe === undefined ? null : `${one.mfe.toFixed(1)} kcal/mol`,
-        one.nearest ? `nearest ${one.nearest.id}${one.nearest.edits === null || one.nearest.edits === undefined ? "" : `, ${one.nearest.edits} edits`}` : null];
+        one.nearest ? `nearest ${one.nearest.id}: ${nearSaid(one.nearest)}` : null];
       return el("li", {}, el("button", { type: "button", className: "near", onclick: () => one.place && this.atlas.map.focus(one.place) },
         el("span", { className: "id" }, one.id), el("span", { className: "more" }, said.filter(Boolean).join(", ")), el("span", { className: "sequence" }, one.sequence)));
     });

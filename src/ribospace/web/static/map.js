@@ -42,7 +42,6 @@ export class PointMap extends EventTarget {
     this.hovered = null;
     this.lasso = null;
     this.mode = "pan";
-    this.pointSize = 0;
     this.theme = { background: "#ffffff", ink: "#1b1f24" };
     this.fresh = true;
     this.gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
@@ -118,9 +117,8 @@ export class PointMap extends EventTarget {
     this.moved();
   }
 
-  focus(place, zoom = 1) {
+  focus(place) {
     this.camera.centre = [place[0], place[1], place[2] ?? 0];
-    this.camera.scale *= zoom;
     this.moved();
   }
 
@@ -297,7 +295,6 @@ export class PointMap extends EventTarget {
 
   // Diameter in pixels: the more points, the smaller; it grows gently as one comes nearer.
   size() {
-    if (this.pointSize) return this.pointSize;
     const nearer = this.bounds ? Math.max(1, (this.camera.scale * (this.bounds.high[0] - this.bounds.low[0])) / this.camera.width) : 1;
     return Math.min(14, Math.max(1.6, 11 - 1.55 * Math.log10(Math.max(1, this.count))) * nearer ** 0.25);
   }
@@ -382,7 +379,7 @@ export class PointMap extends EventTarget {
       "+": () => this.camera.zoom(1.25, x, y), "=": () => this.camera.zoom(1.25, x, y), "-": () => this.camera.zoom(0.8, x, y),
       0: () => this.fit(), Escape: () => this.tell("lasso", { rows: new Uint32Array(0) }),
       r: () => { this.camera.turnLeft = this.camera.turnUp = 0; },
-    }[event.key];
+    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!does) return;
     event.preventDefault();
     does();

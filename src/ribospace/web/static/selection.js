@@ -76,12 +76,7 @@ export class Selection {
 
   async load(name) {
     await this.atlas.doing("Looking", async () => {
-      const rows = [];
-      for (const id of this.lists[name]) {
-        const { molecules } = await this.atlas.source.molecules({ text: id, limit: 1 });
-        if (molecules[0]?.id === id) rows.push(molecules[0].row);
-      }
-      this.atlas.select(Uint32Array.from(rows));
+      this.atlas.select(Uint32Array.from(await this.atlas.source.rowsOf(this.lists[name])));
     });
   }
 }

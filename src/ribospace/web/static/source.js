@@ -4,6 +4,7 @@ import { byId } from "./dom.js";
 
 const ARRAYS = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };
 const NONE = 0xffffffff;
+const MOST_IDS = 200; // of one request
 
 export function openSource() {
   return byId("data-space") ? new FileSource() : new ServerSource();
@@ -57,6 +58,16 @@ export class ServerSource {
 
   async molecules(asked) {
     return this.json(`/api/molecules?${new URLSearchParams(asked)}`);
+  }
+
+  // Rows of those ids that are there.
+  async rowsOf(ids) {
+    const rows = [];
+    for (let from = 0; from < ids.length; from += MOST_IDS) {
+      const asked = new URLSearchParams(ids.slice(from, from + MOST_IDS).map((id) => ["id", id]));
+      rows.push(...(await this.json(`/api/molecules?${asked}`)).molecules.map((one) => one.row));
+    }
+    return rows;
   }
 
   async neighbours(row, embedding) {
@@ -167,6 +178,11 @@ export class FileSource {
     }
     const some = rows ? found : found.slice(0, limit);
     return { total: found.length, molecules: await Promise.all(some.map((row) => this.molecule(row, Boolean(rows)))) };
+  }
+
+  async rowsOf(ids) {
+    const row = new Map((await this.lines("data-ids")).map((id, at) => [id, at]));
+    return ids.map((id) => row.get(id)).filter((at) => at !== undefined);
   }
 
   async neighbours(row) {
