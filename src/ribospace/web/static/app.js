@@ -72,15 +72,13 @@ class Atlas {
     this.markSelected();
     if (this.state.m !== null) {
       const [row] = await this.source.rowsOf([this.state.m]);
-      const tab = this.state.t;
-      if (row !== undefined) await this.choose(row);
-      this.openTab(tab);
+      if (row !== undefined) this.choose(row, false, true);
     }
   }
 
   // ------------------------------------------------------------ what is chosen
 
-  async choose(row, isFar = false) {
+  async choose(row, isFar = false, keepsTab = false) {
     if (this.relations.waitsFor) {
       const { molecules: [one] } = await this.source.molecules({ rows: String(row) });
       if (this.relations.clicked({ row, id: one.id })) return;
@@ -93,11 +91,8 @@ class Atlas {
       const { width, height } = this.map.camera;
       if (isFar && (x < 0 || y < 0 || x > width || y > height)) this.map.focus(place);
     }
-    if (isFar || this.state.t !== "selection") this.openTab("molecule");
+    if (!keepsTab && (isFar || this.state.t !== "selection")) this.openTab("molecule");
     await this.doing("Reading", () => this.card.show(row));
-    const id = byId("card-title")?.textContent;
-    if (id) this.state.m = id;
-    this.keep();
   }
 
   select(rows) {

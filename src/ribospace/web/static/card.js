@@ -24,6 +24,8 @@ export class Card {
       el("div", { id: "structure" }),
       space.can.relations ? this.uses(row, one.id) : null,
       el("h3", {}, "Nearest"), el("div", { id: "near", className: "loading" }, "Looking …"));
+    this.atlas.state.m = one.id; // the link has it before a slow structure comes
+    this.atlas.keep();
     await Promise.all([this.structure(row, one), this.neighbours(row)]);
   }
 
