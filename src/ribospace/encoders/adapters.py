@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.autoencoder import Autoencoder
 from ribospace.models.latent import Model
+from ribospace.models.transformer import HeadsApart
 
 TOKEN_BUDGET = 8192
 
@@ -42,6 +44,7 @@ class AutoencoderEncoder(NetworkEncoder):
         self.model = found.model.to(self.device)
         self.name, self.revision = found.name, found.revision
         self.width, self.window = found.model.config.width, found.model.config.window
+        self.layers, self.heads = found.model.config.encoder_layers, found.model.config.heads
         self.location = str(found.path.resolve())
 
     def _batches(self, lengths: Rows) -> list[Rows]:
@@ -55,6 +58,9 @@ class AutoencoderEncoder(NetworkEncoder):
     def _embedded(self, windows: Tokens, rows: Rows) -> list[Tensor]:
         out = self.model.encode(self._padded(windows, rows))
         return [one[: length + 2] for one, length in zip(out, windows.lengths[rows].tolist(), strict=True)]
+
+    def _heads_apart(self, windows: Tokens, rows: Rows) -> Iterator[HeadsApart]:
+        return self.model.heads_apart(self._padded(windows, rows))
 
     def _padded(self, windows: Tokens, rows: Rows) -> Tensor:
         return torch.from_numpy(windows.padded(rows)).long().to(self.device)

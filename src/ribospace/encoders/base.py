@@ -34,6 +34,10 @@ class Encoder(ABC):
         Whether it embeds nucleotides, and not molecules alone.
     precision
         In which it multiplies on this machine: "fp32" or "bf16". Not part of the revision: vectors agree.
+    layers, heads
+        Of its attention, where heads can be asked one by one; 0 where they cannot.
+    window
+        Most nucleotides that are read at once, nt; 0 where there is no limit.
     """
 
     name: str
@@ -44,6 +48,9 @@ class Encoder(ABC):
     piece: int = 16_384
     has_tokens: bool = False
     precision: str = "fp32"
+    layers: int = 0
+    heads: int = 0
+    window: int = 0
 
     @property
     def column(self) -> str:
@@ -91,3 +98,52 @@ class Encoder(ABC):
         raise UserError(
             f"{self.name} embeds molecules, not their nucleotides. Choose an encoder with tokens: ribospace encoders"
         )
+
+    def head_outputs(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """Ask every attention head what it says of molecules, before the heads of a layer are merged.
+
+        Parameters
+        ----------
+        tokens
+            (n) molecules of any length, in any order.
+
+        Returns
+        -------
+        ndarray
+            (n, layers, heads, E) float32, means over nucleotides; a row does not depend on the other rows.
+
+        Raises
+        ------
+        UserError
+            If the encoder has no attention heads that can be asked.
+        """
+        raise no_heads(self.name)
+
+    def attention_maps(self, tokens: Tokens) -> Iterator[npt.NDArray[np.float32]]:
+        """Ask every attention head which nucleotide looks at which.
+
+        Parameters
+        ----------
+        tokens
+            (n) molecules that each fit into the encoder's window.
+
+        Yields
+        ------
+        ndarray
+            (layers, heads, L, L) float32 of each molecule, in the molecules' order: how much nucleotide i (row) looks
+            at j (column). What goes to special tokens is left out, so a row sums to 1 at most.
+
+        Raises
+        ------
+        UserError
+            If the encoder has no attention heads that can be asked, or a molecule is longer than its window.
+        """
+        raise no_heads(self.name)
+
+
+def no_heads(name: str) -> UserError:
+    """What is said where heads are asked for that are not there."""
+    return UserError(
+        f"{name} has no attention heads that can be asked one by one. Choose a trained autoencoder's folder, random "
+        "or an RNA-FM: ribospace encoders"
+    )

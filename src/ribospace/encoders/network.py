@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ribospace.alphabet import Tokens
 from ribospace.batching import cut_windows, pool_windows, stitch_windows
-from ribospace.encoders.base import Encoder
+from ribospace.encoders.base import Encoder, no_heads
 from ribospace.errors import UserError, nearest
 from ribospace.models.autoencoder import POOLINGS
 from ribospace.models.device import is_out_of_memory, pick_device
+from ribospace.models.transformer import HeadsApart
 
 PIECE = 1 << 15  # nt whose token embeddings are held at once; a longer molecule is a piece of its own
 Answer = TypeVar("Answer")
@@ -45,7 +46,6 @@ class NetworkEncoder(Encoder):
 
     poolings: ClassVar[tuple[str, ...]] = POOLINGS
     has_tokens = True
-    window: int
 
     def __init__(self, pooling: str) -> None:
         pooling = pooling or self.poolings[0]
@@ -90,6 +90,49 @@ class NetworkEncoder(Encoder):
             ends = np.searchsorted(molecule, np.arange(len(part) + 1))
             for row, length in enumerate(part.lengths.tolist()):
                 yield stitch_windows(embedded[ends[row] : ends[row + 1]], length)
+
+    def head_outputs(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """(n) molecules → (n, layers, heads, E) float32; see `Encoder.head_outputs`.
+
+        Windows of long molecules are averaged, weighted by length.
+        """
+        if not self.layers:
+            raise no_heads(self.name)
+        windows, molecule = cut_windows(tokens, self.window, self.window // 4)
+        width = self.width  # E of all heads of a layer
+        said = np.empty((len(windows), self.layers * width), dtype=np.float32)
+        for rows, found in self._in_batches(windows, self._said_by_heads):
+            said[rows] = found
+        pooled = pool_windows(said, windows.lengths, molecule, len(tokens))
+        return pooled.reshape(len(tokens), self.layers, self.heads, width // self.heads)
+
+    def attention_maps(self, tokens: Tokens) -> Iterator[npt.NDArray[np.float32]]:
+        """(n) molecules → n times (layers, heads, L, L) float32; see `Encoder.attention_maps`."""
+        if not self.layers:
+            raise no_heads(self.name)
+        if (tokens.lengths > self.window).any():
+            row = int(tokens.lengths.argmax())
+            raise UserError(
+                f"Molecule {row + 1} has {tokens.lengths[row]:,} nt, and {self.name} reads {self.window} at once: "
+                "nothing looks from one window at another. Cut it, or choose a model with a larger window."
+            )
+        for row in range(len(tokens)):
+            with torch.inference_mode():
+                layers = [one.weights[0, :, 1:-1, 1:-1] for one in self._heads_apart(tokens, np.array([row]))]
+                yield torch.stack(layers).float().cpu().numpy()
+
+    def _heads_apart(self, windows: Tokens, rows: Rows) -> Iterator[HeadsApart]:
+        """For each layer what its heads do with these rows, (B, H, L + 2, …)."""
+        raise no_heads(self.name)
+
+    @torch.inference_mode()
+    def _said_by_heads(self, windows: Tokens, rows: Rows) -> npt.NDArray[np.float32]:
+        """(n, layers · heads · E) float32 of each row, means over its nucleotides."""
+        length = torch.from_numpy(windows.lengths[rows]).to(self.device)[:, None]
+        position = torch.arange(int(windows.lengths[rows].max()) + 2, device=self.device)
+        share = ((position >= 1) & (position <= length)).float() / length  # (B, L + 2)
+        layers = [torch.einsum("bl,bhle->bhe", share, one.mixed.float()) for one in self._heads_apart(windows, rows)]
+        return torch.stack(layers, dim=1).flatten(1).cpu().numpy()  # type: ignore[no-any-return]
 
     def _in_batches(self, windows: Tokens, work: Callable[[Tokens, Rows], Answer]) -> Iterator[tuple[Rows, Answer]]:
         """Do the work on batches, in halves where it does not fit into memory; each batch's rows and its answer."""

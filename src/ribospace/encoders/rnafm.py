@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from ribospace.models import rnafm_checkpoint
 from ribospace.models.device import use_bf16
 from ribospace.models.packed import TOKENS, PackedRnaFm
 from ribospace.models.rnafm import RnaFm
+from ribospace.models.transformer import HeadsApart
 from ribospace.sources.sample import read_sample
 
 DEVICE_TOKENS = 16_384  # of a padded batch away from the processor
@@ -62,6 +66,8 @@ class RnaFmEncoder(NetworkEncoder):
         self.width, self.window = config.width, config.window
         self.location = found.location if last else f"{found.location}:{layer}"
         self.piece = PIECE_MOLECULES if self.device.type == "cpu" else 16 * PIECE_MOLECULES
+        self.layers, self.heads = (config.layers if layer is None else layer), config.heads
+        self._source = source
         self._take(found.model, bf16)
         if bf16 and precision == "auto" and not self._is_true(found.model):
             self._take(found.model, False)
@@ -91,6 +97,18 @@ class RnaFmEncoder(NetworkEncoder):
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             out = self.model(padded.to(self.device), self.layer).float()
         return [one[:size] for one, size in zip(out, sizes, strict=True)]
+
+    def _heads_apart(self, windows: Tokens, rows: Rows) -> Iterator[HeadsApart]:
+        padded = torch.from_numpy(windows.padded(rows)).long().to(self.device)
+        return islice(self._plain.heads_apart(padded), self.layers)
+
+    @cached_property
+    def _plain(self) -> RnaFm:
+        """The network in fp32 as it stands in its file, as heads that are packed cannot be asked; read when wanted."""
+        if isinstance(self.model, RnaFm):
+            return self.model
+        source = self._source
+        return (source if isinstance(source, rnafm_checkpoint.RnaFmCheckpoint) else rnafm_checkpoint.load(source)).model
 
 
 def _packs(lengths: Rows) -> list[Rows]:

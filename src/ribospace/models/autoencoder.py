@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from ribospace.models.transformer import (
     Cache,
     DecoderLayer,
     EncoderLayer,
+    HeadsApart,
     LayerCache,
     sinusoids,
 )
@@ -184,6 +186,14 @@ class Autoencoder(nn.Module):
         for layer in self.encoder:
             x = layer(x, mask)
         return self.encoder_norm(x)  # type: ignore[no-any-return]
+
+    def heads_apart(self, tokens: Tensor) -> Iterator[HeadsApart]:
+        """(B, L) ids → for each layer of the encoder what its heads do; what stands at PAD means nothing."""
+        mask, x = key_mask(tokens), self._embed(tokens)
+        for layer in self.encoder:
+            assert isinstance(layer, EncoderLayer)
+            yield layer.apart(x, mask)
+            x = layer(x, mask)
 
     def embed(self, tokens: Tensor, pooling: str) -> Tensor:
         """(B, L) ids → (B, D) one vector a molecule, whitened by the training set.

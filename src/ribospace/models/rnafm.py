@@ -6,6 +6,7 @@ faster in `packed.py`, with the same weights.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ribospace.alphabet import END, FIRST_LETTER, LETTERS, MASK, PAD, START, VOCABULARY_SIZE
+from ribospace.models.transformer import HeadsApart, heads_apart
 
 #: RNA-FM's own tokens; a token's place is its id. Gap and nulls are never written by us.
 RNAFM_VOCABULARY = (
@@ -124,14 +126,14 @@ class RnaFm(nn.Module):
         """
         there = tokens != PAD
         both = (there[:, :, None] & there[:, None, :])[:, None]  # (B, 1, L, L)
-        x, maps = self.embedding(tokens), []
+        return torch.stack([layer.weights * both for layer in self.heads_apart(tokens)], dim=1)
+
+    def heads_apart(self, tokens: Tensor) -> Iterator[HeadsApart]:
+        """(B, L) ids → for each layer what its heads do; what stands at PAD means nothing."""
+        mask, x = (tokens != PAD)[:, None, None, :], self.embedding(tokens)
         for block in self.blocks:
-            query, key, _ = block.project(x)
-            scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-            weights = scores.masked_fill(~there[:, None, None, :], -torch.inf).softmax(dim=-1)
-            maps.append(weights * both)
-            x = block(x, there[:, None, None, :])
-        return torch.stack(maps, dim=1)
+            yield heads_apart(*block.project(x), mask)
+            x = block(x, mask)
 
     def logits(self, tokens: Tensor) -> Tensor:
         """(B, L) ids → (B, L, 25) logits of each token, in the order of `RNAFM_VOCABULARY`.

@@ -6,6 +6,7 @@ from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
 from ribospace.plots.composing import composition_figure
 from ribospace.plots.generating import Steered, trade_off_figure
+from ribospace.plots.heads import following_figure, profile_figure, seen_figure
 from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_figure
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
 from ribospace.plots.relation_page import Card, relation_page
@@ -50,6 +51,7 @@ __all__ = [
     "confusion_figure",
     "counts_figure",
     "distributions_figure",
+    "following_figure",
     "groups_of",
     "kept_figure",
     "kmer_figure",
@@ -57,8 +59,10 @@ __all__ = [
     "map_figure",
     "map_page",
     "mountain_figure",
+    "profile_figure",
     "relation_page",
     "report_page",
+    "seen_figure",
     "small_maps_figure",
     "stream_figure",
     "structure_svg",
