@@ -22,6 +22,7 @@ from ribospace.cli import (
     fetch,
     fold,
     generate,
+    graph,
     heads,
     hygiene,
     judge,
@@ -82,6 +83,7 @@ app.command(short_help="Make molecules, steered by rewards")(generate.generate)
 app.command(short_help="Judge generated molecules")(assess.assess)
 app.command(short_help="Compare representations")(compare.compare)
 app.command(short_help="Look at attention head by head")(heads.heads)
+app.command(short_help="Say which neighbours mattered")(graph.attended)
 app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
 app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
 app.command(short_help="Say where given equations stand")(triples.triples)

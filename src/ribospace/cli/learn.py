@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ribospace.cli.learn_graph import graph
 from ribospace.cli.learn_reward import reward
 from ribospace.cli.output import Json, progress_bar, say, warn
 from ribospace.collection import Collection
@@ -156,6 +157,7 @@ def diffusion(
 
 
 train.command(short_help="Learn a property to steer by")(reward)
+train.command(short_help="Refine vectors by a graph of molecules")(graph)
 
 
 def _settings(kind: type[Chosen], preset: str, task: str, config: Path | None, settings: list[str] | None) -> Chosen:

@@ -209,13 +209,19 @@ def _at_place(model: str, pooling: str) -> Encoder:
         from ribospace.encoders.latent import LatentEncoder
 
         return LatentEncoder(folder, pooling)
+    if kind == "graph":
+        from ribospace.encoders.graph import GraphEncoder
+
+        if pooling not in ("", "none", "mean"):
+            raise UserError(f"{place} refines vectors of molecules: it has no pooling {pooling!r}. Leave it out.")
+        return GraphEncoder(folder)
     from ribospace.encoders.adapters import AutoencoderEncoder
 
     return AutoencoderEncoder(folder, pooling)
 
 
 def _kind(path: Path) -> str:
-    """Whose model lies there: "rnafm", another one of "multimolecule", or of `train`: "latent" or "trained"."""
+    """Whose model lies there: "rnafm", another of "multimolecule", or of `train`: "latent", "graph" or "trained"."""
     if path.is_file() and path.suffix not in (".pth", ".safetensors"):
         raise UserError(f"{path} is no model. Name a .pth or .safetensors, or a model's folder.")
     folder = path if path.is_dir() else path.parent
@@ -227,5 +233,5 @@ def _kind(path: Path) -> str:
         return "rnafm" if path.is_file() else "trained"
     said = config if isinstance(config, dict) else {}
     if said.get("model_type") is None:
-        return "latent" if said.get("model") == "latent" else "trained"
+        return str(said["model"]) if said.get("model") in ("latent", "graph") else "trained"
     return "rnafm" if said["model_type"] == "rnafm" else "multimolecule"

@@ -59,7 +59,7 @@ def save(model: nn.Module, folder: Path | str, name: str, about: dict[str, Any],
     Parameters
     ----------
     model
-        Its weights are stored in fp32.
+        Its weights are stored in fp32, whole numbers as they are.
     folder
         Where to; a model that is there is replaced.
     name
@@ -80,7 +80,10 @@ def save(model: nn.Module, folder: Path | str, name: str, about: dict[str, Any],
         **about,
     }
     require_place(folder)
-    tensors = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
+    tensors = {
+        key: (value.float() if value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in model.state_dict().items()
+    }
     with written_whole(Path(folder)) as beside:
         beside.mkdir()
         safetensors.torch.save_file(tensors, beside / WEIGHTS, {"config": json.dumps(said["config"])})

@@ -12,6 +12,7 @@ from torch import nn
 from ribospace.config import from_mapping
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
 from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
+from ribospace.models.graph import GraphConfig, GraphRefiner, GraphSizes
 from ribospace.models.latent import LatentAutoencoder, TokenSource
 from ribospace.models.qformer import QFormerConfig
 from ribospace.models.surrogate import Surrogate, SurrogateConfig
@@ -90,12 +91,26 @@ def _surrogate(said: dict[str, Any], where: str) -> Surrogate:
     return Surrogate(from_mapping(SurrogateConfig, said["config"], where))
 
 
+def _graph_of(model: GraphRefiner) -> dict[str, Any]:
+    """Whose vectors a graph refines, and how large it is."""
+    return {"encoder": dataclasses.asdict(model.source), "graph": dataclasses.asdict(model.sizes)}
+
+
+def _graph(said: dict[str, Any], where: str) -> GraphRefiner:
+    return GraphRefiner(
+        from_mapping(GraphConfig, said["config"], where),
+        from_mapping(TokenSource, said.get("encoder") or {}, f"{where}, section encoder"),
+        from_mapping(GraphSizes, said.get("graph") or {}, f"{where}, section graph"),
+    )
+
+
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("autoencoder", Autoencoder, "a model of `ribospace train autoencoder`", lambda _: {}, _autoencoder),
         Kind("latent", LatentAutoencoder, "a model of `ribospace train latent`", _encoder_of, _latent),
         Kind("diffusion", LatentDiffusion, "a generator of `ribospace train diffusion`", _latent_of, _diffusion),
+        Kind("graph", GraphRefiner, "a graph of `ribospace train graph`", _graph_of, _graph),
         Kind("reward", Surrogate, "a reward of `ribospace train reward`", lambda _: {}, _surrogate),
     )
 }

@@ -23,6 +23,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "classifier": {"objective": {"written": 0.0, "classes": 1.0}},
     "latent": {},
     "diffusion": {},
+    "graph": {},
 }
 
 
