@@ -75,7 +75,12 @@ def test_which_neighbours_mattered(place):
     ],
 )
 def test_mistakes_are_said(place, arguments, what):
-    known = {"REFINED": place / "refined", "RNAS": place / "rnas", "NEW": place / "new", "NEW.fasta": place / "new.fasta"}
+    known = {
+        "REFINED": place / "refined",
+        "RNAS": place / "rnas",
+        "NEW": place / "new",
+        "NEW.fasta": place / "new.fasta",
+    }
     found, said = run(*[known.get(one, one) for one in arguments])
     assert found.exit_code != 0
     assert what in said

@@ -20,7 +20,7 @@ MOLECULES = 120
 NASTY = '<img src=x onerror="alert(1)">'
 
 
-def make_collection(place) -> Collection:
+def make_collection(place, model="kmer2") -> Collection:
     """Molecules of two types, some without type, one with a nasty description, one without vector."""
     draw = np.random.default_rng(0)
     sequences = ["".join(draw.choice(list("ACGU"), length)) for length in draw.integers(15, 60, MOLECULES)]
@@ -35,12 +35,13 @@ def make_collection(place) -> Collection:
     store = Collection.create(place)
     ids = ["URS000075A10E_9606", *(f"m{number}" for number in range(1, MOLECULES))]
     store.append([record_batch(ids, sequences, columns)])
-    embed_collection(store, find_encoder("kmer2"))
+    encoder = find_encoder(model)
+    embed_collection(store, encoder)
     store.append([record_batch(["late"], ["ACGUACGUAC"])])
-    ids, vectors = store.embedding("kmer2")
+    ids, vectors = store.embedding(encoder.column)
     with store.writing():
         points = Projection("pca").fit(vectors).coordinates
-        store_projection(store, "flat", store.embeddings["kmer2"], ids, points, {"method": "pca", "seed": 0})
+        store_projection(store, "flat", store.embeddings[encoder.column], ids, points, {"method": "pca", "seed": 0})
     return store
 
 

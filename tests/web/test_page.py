@@ -6,6 +6,7 @@ Screenshots are left in build/screenshots.
 import json
 import os
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 
 from ribospace.analysis.folding import installed
 from ribospace.web.atlas import write_atlas
+from tests.web.conftest import make_collection
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
@@ -21,15 +23,15 @@ AXE = Path(os.environ.get("AXE_CORE", ROOT / "build" / "axe" / "axe.min.js"))
 NEW = "ACGUGGCAUUCGACGGAUCCAUGC"
 
 
-@pytest.fixture(scope="module")
-def served(shared):
-    """A server of the shared collection on a free port of this machine."""
+@contextmanager
+def serving(store):
+    """A server of a collection on a free port of this machine."""
     import uvicorn
 
     from ribospace.web.app import make_app
     from ribospace.web.served import Served
 
-    made = Served.open(shared)
+    made = Served.open(store)
     server = uvicorn.Server(uvicorn.Config(make_app(made), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -38,6 +40,13 @@ def served(shared):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def served(shared):
+    """A server of the shared collection."""
+    with serving(shared) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +264,33 @@ def test_a_relation_is_run_and_drawn(served, opened):
     page.click("#clusters button >> nth=0")
     page.wait_for_selector("#composition td")
     shoot(page, "clusters")
+
+
+def test_two_molecules_are_compared_by_head(tmp_path, opened):
+    store = make_collection(tmp_path / "molecules", "random")
+    with serving(store) as address:
+        page = opened.page(address)
+        page.fill("#query", "m5")
+        page.press("#query", "Enter")
+        page.click("#found-list .near >> nth=0")
+        page.wait_for_selector("#card-title")
+        page.click("#card button:text-is('a')")
+        assert page.is_disabled("#by-head")
+        page.click("#tab-molecule")
+        page.click("#near .near >> nth=0")
+        page.wait_for_selector("#near .near")
+        page.click("#card button:text-is('b')")
+        page.click("#by-head")
+        page.wait_for_selector("#answers .heads td", timeout=20_000)
+        assert len(page.locator("#answers .heads td").all()) == 12
+        assert "by chance 0.6" in page.text_content("#answers .note")
+        shoot(page, "heads")
+
+
+def test_a_model_without_heads_offers_no_comparison(served, opened):
+    page = opened.page(served)
+    page.click("#tab-relations")
+    assert page.is_hidden("#by-head")
 
 
 def test_the_file_hides_what_needs_a_server(file, opened):

@@ -27,7 +27,7 @@ from ribospace.web.space import Space, space_json
 PAGE = Path(__file__).parent / "static" / "index.html"
 MOST = 50_000
 NONE = 0xFFFFFFFF
-CAN = ("search", "embed", "neighbours", "relations", "fold", "composition", "generate", "export")
+CAN = ("search", "embed", "neighbours", "relations", "heads", "fold", "composition", "generate", "export")
 CAN_IN_A_FILE = ("neighbours", "export")
 
 

@@ -1,4 +1,4 @@
-"""What is worked out: heavy work by jobs (relations, generate), composition, trajectories."""
+"""What is worked out: heavy work by jobs (relations, heads, generate), composition, trajectories."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from ribospace.errors import nearest
 from ribospace.web import composition as compositions
-from ribospace.web import designing, equations, paths
+from ribospace.web import designing, equations, heads, paths
 from ribospace.web.refusing import Refusal
 from ribospace.web.routing import Here, api_router
-from ribospace.web.shapes import CompositionAsk, GenerateAsk, Job, RelationsAsk, Submitted
+from ribospace.web.shapes import CompositionAsk, GenerateAsk, HeadsAsk, Job, RelationsAsk, Submitted
 
 router = api_router("work")
 
@@ -20,6 +20,14 @@ def relations(here: Here, ask: RelationsAsk) -> Submitted:
     here.embedding(ask.embedding)
     here.space.checked([*([] if ask.a is None else [ask.a]), *ask.plus, *ask.minus])
     return Submitted(job=here.jobs.submit(lambda progress: equations.answer(here, ask, progress)))
+
+
+@router.post("/heads", status_code=202)
+def by_heads(here: Here, ask: HeadsAsk) -> Submitted:
+    """Compare two molecules by attention head, beside random pairs; 409 where the encoder has no heads."""
+    heads.encoder_with_heads(here, ask.embedding)
+    here.space.checked([ask.a, ask.b])
+    return Submitted(job=here.jobs.submit(lambda progress: heads.answer(here, ask, progress)))
 
 
 @router.post("/generate", status_code=202)

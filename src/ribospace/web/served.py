@@ -25,6 +25,7 @@ from ribospace.web.search import Searcher
 from ribospace.web.space import Space, space_json
 
 if TYPE_CHECKING:
+    from ribospace.analysis.heads import HeadSpace
     from ribospace.encoders import Encoder
     from ribospace.generation.generate import Generator
 
@@ -100,6 +101,7 @@ class Served:
         self._searchers: dict[str, Searcher] = {}
         self._encoders: dict[str, tuple[Encoder, threading.Lock]] = {}
         self._faults: dict[str, str] = {}
+        self.head_spaces: dict[str, HeadSpace] = {}
 
     @classmethod
     def open(
@@ -153,9 +155,10 @@ class Served:
     def can(self) -> dict[str, bool]:
         """What can be asked here."""
         embed = any(self.can_embed(info) for info in self.space.embeddings.values())
-        some = bool(self.space.embeddings)
+        some, heads = bool(self.space.embeddings), any(one.layers for one, _ in self._encoders.values())
         return {
-            "search": embed, "embed": embed, "neighbours": some, "relations": some, "fold": installed(),
+            "search": embed, "embed": embed, "neighbours": some, "relations": some, "heads": heads,
+            "fold": installed(),
             "composition": True, "generate": self.generator is not None, "export": True,
         }  # fmt: skip
 
@@ -208,12 +211,16 @@ class Served:
         """Vectors, (n, width) float32, of clean sequences; a 409 where the embedding's encoder is not there."""
         from ribospace.alphabet import tokenize
 
+        encoder, lock = self.encoder(embedding)
+        with lock:
+            return encoder.encode(tokenize(list(sequences)))
+
+    def encoder(self, embedding: str) -> tuple[Encoder, threading.Lock]:
+        """An embedding's encoder, and what must be held to ask it; a 409 where it is not there."""
         info = self.space.embedding(embedding)
         if not self.can_embed(info):
             raise Refusal(409, self._faults[info.column])
-        encoder, lock = self._encoders[info.column]
-        with lock:
-            return encoder.encode(tokenize(list(sequences)))
+        return self._encoders[info.column]
 
     def row_of(self, row: int | None, name: str | None) -> int:
         """A molecule's row, of itself or of its id; a 404 where there is none."""

@@ -107,6 +107,14 @@ class RelationsAsk(Ask):
         return self
 
 
+class HeadsAsk(Ask):
+    """Two molecules of the collection, to be compared by attention head."""
+
+    a: Row
+    b: Row
+    embedding: Name | None = None
+
+
 class GenerateAsk(Ask):
     """Molecules that are to be made."""
 

@@ -46,6 +46,7 @@ class Atlas {
       for (const tab of TABS) byId(`tab-${tab}`).hidden = Boolean(hidden[tab]);
       byId("query").placeholder = can.search ? "Id, description, sequence or FASTA" : "Id or description";
       this.trajectory.start();
+      this.relations.draw();
       this.generate.start();
       this.openTab(hidden[this.state.t] || !TABS.includes(this.state.t) ? "molecule" : this.state.t);
       await this.show();

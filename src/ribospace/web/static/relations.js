@@ -1,4 +1,4 @@
-// Additive relations: the best equations of a molecule, or what a − b + c is nearest to.
+// Additive relations (the best equations of a molecule, what a − b + c is nearest to), and two molecules by head.
 
 import { alignmentOf, byId, chance, el, fill, whole } from "./dom.js";
 
@@ -11,6 +11,7 @@ export class Relations {
     this.waitsFor = null;
     byId("equations").addEventListener("click", () => this.run(false));
     byId("sum").addEventListener("click", () => this.run(true));
+    byId("by-head").addEventListener("click", () => this.compare());
     this.draw();
   }
 
@@ -31,6 +32,8 @@ export class Relations {
     const { a, b, c } = this.terms;
     byId("equations").disabled = !a;
     byId("sum").disabled = !(a && b && c);
+    byId("by-head").hidden = !this.atlas.space?.can.heads;
+    byId("by-head").disabled = !(a && b);
   }
 
   // Whether a click on the map was meant for a term.
@@ -50,6 +53,31 @@ export class Relations {
     this.atlas.search.close();
     if (result.kind === "sum") this.drawSum(result);
     else this.drawEquations(result);
+  }
+
+  // Two molecules, attention head by attention head.
+  async compare() {
+    const { a, b } = this.terms;
+    const result = await this.atlas.work("relations-progress", "/api/heads", { a: a.row, b: b.row, embedding: this.atlas.embedding() });
+    if (!result) return;
+    const number = [...Array(result.heads).keys()];
+    const rows = [...Array(result.layers).keys()].map((layer) => el("tr", {}, el("th", { scope: "row" }, String(layer + 1)),
+      number.map((head) => {
+        const at = layer * result.heads + head;
+        const [value, p] = [result.similarity[at], result.p[at]];
+        const cell = el("td", { title: `layer ${layer + 1}, head ${head + 1}: cosine ${value.toFixed(3)}, p ${chance(p)}` }, value.toFixed(2), p <= 0.05 ? " ▲" : p >= 0.95 ? " ▼" : "");
+        cell.style.backgroundColor = `color-mix(in srgb, var(${value < 0 ? "--unlike" : "--alike"}) ${Math.round(70 * Math.abs(value))}%, transparent)`;
+        return cell;
+      })));
+    const alike = result.p.filter((p) => p <= 0.05).length;
+    fill(byId("answers"), el("h3", {}, `${result.a.id} beside ${result.b.id}`),
+      el("p", { className: "note" }, `Cosine of what each attention head of ${result.embedding} says of the two. ▲ among the 5 % most alike of random pairs of ${whole(result.molecules)} molecules, ▼ among the least: ${alike} of ${result.p.length} heads ▲, by chance ${(0.05 * result.p.length).toFixed(1)}.`),
+      el("div", { className: "heads", tabindex: "0", role: "region", "aria-label": "Similarity by head" },
+        el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "layer"), number.map((head) => el("th", { scope: "col" }, `head ${head + 1}`)))), el("tbody", {}, rows))));
+    const at = (row) => this.atlas.map.placeOf(row);
+    this.atlas.mark("relation", [["a", a.row], ["b", b.row]].map(([label, row]) => ({ place: at(row), label, colour: this.atlas.accent() })));
+    this.atlas.map.show([a, b].map((one) => at(one.row)));
+    this.atlas.map.setArrows([]);
   }
 
   drawEquations(result) {
