@@ -26,6 +26,8 @@ PAGES = [
     "docs/generation.md",
     "docs/rnacentral.md",
     "docs/atlas.md",
+    "docs/heads.md",
+    "docs/graphs.md",
 ]
 
 

@@ -75,10 +75,10 @@ def compare(
         groups = molecules[clusters].to_pylist() if clusters else None
         truth = truth_of(molecules["sequence"].to_pylist(), molecules[label].to_pylist(), groups, seed)
         rows = []
-        for number, name in enumerate(names):
-            progress(number, len(names), name)
+        for number, (name, shown) in enumerate(zip(names, _shown(names), strict=True)):
+            progress(number, len(names), shown)
             found = _represented(store, name, molecules)
-            rows.append(_row(found, measure(found.vectors, truth, seed)))
+            rows.append(_row(found, measure(found.vectors, truth, seed)) | {"representation": shown, "named": name})
         chance = {"representation": "chance", **asdict(chance_of(truth))}
         about = _about(store, where, seed, molecules, label, left_out, truth)
         cells = [[_cell(row, key) for key, _ in COLUMNS] for row in rows] + [_chance_cells(chance)]
@@ -202,6 +202,12 @@ def _represented(store: Collection, name: str, molecules: pa.Table) -> Represent
     began = time.perf_counter()
     vectors = encoder.encode(tokenize(molecules["sequence"]))
     return Represented(name, vectors, round(len(ids) / max(time.perf_counter() - began, 1e-9), 1))
+
+
+def _shown(names: Sequence[str]) -> list[str]:
+    """Names as tables have them: a folder's last part, where no other is called so."""
+    short = [Path(name).name if Path(name).exists() else name for name in names]
+    return [one if short.count(one) == 1 and one else name for name, one in zip(names, short, strict=True)]
 
 
 def _has_column(store: Collection, name: str) -> bool:

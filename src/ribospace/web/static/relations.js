@@ -60,6 +60,7 @@ export class Relations {
     const { a, b } = this.terms;
     const result = await this.atlas.work("relations-progress", "/api/heads", { a: a.row, b: b.row, embedding: this.atlas.embedding() });
     if (!result) return;
+    this.atlas.search.close();
     const number = [...Array(result.heads).keys()];
     const rows = [...Array(result.layers).keys()].map((layer) => el("tr", {}, el("th", { scope: "row" }, String(layer + 1)),
       number.map((head) => {
