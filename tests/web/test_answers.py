@@ -176,5 +176,6 @@ def test_what_cannot_be_made_is_refused_before_any_work(store, client_of, genera
     ):
         answer = client.post("/api/generate", json=body)
         assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.json()
+        assert "--" not in answer.json()["error"]  # options are the command's
     assert asked == []  # no name from a request reaches the file system
     assert client.get("/api/health").json()["jobs"] == {"waiting": 0, "running": 0}

@@ -162,9 +162,9 @@ class Generator:
             if not noise > 0:
                 raise UserError(f"--noise {noise:g} changes nothing. Give more than 0, at most 1.")
         decided = {one.wish.name: one.wish.target for one in rewards}
-        for name, option, given in (("length", "--length", longest or template), ("type", "--rna-type", types)):
+        for name, what, given in (("length", "A length or template", longest or template), ("type", "A type", types)):
             if name in decided and given:
-                raise UserError(f"{option} (or --template) and the reward {name} decide the same. Leave one out.")
+                raise UserError(f"{what} and the reward {name} decide the same. Leave one out.")
         if structure := decided.get("structure"):
             if (longest or template) and not shortest <= len(structure) <= longest and len(template) != len(structure):
                 raise UserError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ribospace.analysis.folding import installed
+from ribospace.errors import UserError
 from ribospace.generation import GUIDANCE
 from ribospace.progress import Progress
 from ribospace.web.jobs import Work
@@ -34,7 +35,6 @@ def planned(served: Served, ask: GenerateAsk) -> Work:
     """
     from ribospace.generation.rewards import weighted
     from ribospace.generation.sampling import Sampling
-    from ribospace.generation.template import length_range
 
     generator = served.generator
     if generator is None:
@@ -42,7 +42,12 @@ def planned(served: Served, ask: GenerateAsk) -> Work:
     rewards = [generator.reward(ask.reward, folders=False)] if ask.reward else []
     lengths = (0, 0)
     if ask.shortest or ask.longest:
-        lengths = length_range(f"{ask.shortest or 1}:{ask.longest or generator.window}", generator.window)
+        lengths = ask.shortest or 1, ask.longest or generator.window
+        if not lengths[0] <= lengths[1] <= generator.window:
+            raise UserError(
+                f"Lengths from {lengths[0]:,} to {lengths[1]:,} nt cannot be made: the model writes 1 to "
+                f"{generator.window} nt."
+            )
     how = Sampling(strength=ask.strength if rewards else 0.0, guidance=GUIDANCE)
     request = generator.request([ask.type] if ask.type else [], lengths, rewards=rewards, how=how)
     loss = weighted(rewards) if rewards else None

@@ -44,12 +44,21 @@ class Folder:
             work = pool.submit(drawn, sequence)
             return work.result(self.seconds)
         except TimeoutError as error:
-            work.cancel()
+            if not work.cancel():  # it is at work, and would hold up all that come after
+                self._end(pool)
             raise Refusal(504, f"Folding took longer than {self.seconds:g} seconds. Ask again later.", 30) from error
         except (BrokenProcessPool, RuntimeError) as error:
             with self._lock:
                 self._pool = None
             raise Refusal(503, "Folding broke off. Ask again.", 1) from error
+
+    def _end(self, pool: ProcessPoolExecutor) -> None:
+        """End a process in the midst of its work; the next molecule begins another."""
+        with self._lock:
+            if self._pool is pool:
+                self._pool = None
+        for process in list((getattr(pool, "_processes", None) or {}).values()):  # 3.14 has terminate_workers
+            process.terminate()
 
     def close(self) -> None:
         """End the process."""
