@@ -20,6 +20,15 @@ def test_attention_on_pairs_has_the_highest_precision():
     assert one.chance[0, 0] < 0.05
 
 
+def test_probabilities_weigh_pairs():
+    found = maps(np.random.default_rng(0), 50)
+    sure = followed(found, PAIRS)
+    halves = followed(found, [(*pair, 0.5) for pair in PAIRS])
+    assert halves.precision[0, 0] == sure.precision[0, 0] / 2
+    assert halves.chance[0, 0] == sure.chance[0, 0] / 2
+    assert halves.most == sure.most / 2
+
+
 def test_noise_has_the_precision_of_chance():
     rng = np.random.default_rng(1)
     found = following([followed(maps(rng, 0), PAIRS) for _ in range(200)])

@@ -71,6 +71,7 @@ def test_what_is_like_a_molecule_by_some_heads(tmp_path, collection):
         (["ACGU", "ACGA", "--model", "nothing"], "There is no model 'nothing'"),
         (["ACGU", "hello", "--model", "random", "--limit", "5"], "An id needs its collection: --data"),
         (["ACGU", "ACGA", "--model", "random", "--like", "A"], "are of a collection, not of two molecules"),
+        (["ACGU", "ACGA", "--model", "random", "--where", "length < 9"], "--where is of a collection"),
         (["COLLECTION", "--model", "random", "--data", "x"], "--data is of two molecules"),
         (["COLLECTION", "--model", "random", "--like", "ACGU"], "--like and --by go together"),
         (["COLLECTION", "--model", "random", "--like", "ACGU", "--by", "7.7"], "There is no head '7.7'"),

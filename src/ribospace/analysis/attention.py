@@ -38,12 +38,12 @@ class Followed:
     Attributes
     ----------
     precision
-        (…,) share of base pairs among the L largest values, L the length.
+        (…,) share of base pairs among the L largest values, L the length; of pairs with probabilities, their mean.
     chance
         (…,) the same for places drawn at random with the separations of these values: what a head reaches that leans
         to certain distances, as heads do, and knows of no structure.
     most
-        The highest precision that there can be: pairs / L, 1 at most.
+        The highest precision that there can be: that of the L likeliest places.
     """
 
     precision: npt.NDArray[np.float64]
@@ -51,7 +51,9 @@ class Followed:
     most: float
 
 
-def followed(maps: Floats, pairs: Sequence[tuple[int, int]], separation: int = SEPARATION) -> Followed | None:
+def followed(
+    maps: Floats, pairs: Sequence[tuple[int, int] | tuple[int, int, float]], separation: int = SEPARATION
+) -> Followed | None:
     """Precision at L of (…, L, L) attention maps against base pairs.
 
     Parameters
@@ -59,7 +61,7 @@ def followed(maps: Floats, pairs: Sequence[tuple[int, int]], separation: int = S
     maps
         As an encoder gives them; they are corrected here.
     pairs
-        Places from 0, the left one first.
+        Places from 0, the left one first; a third number is the pair's probability, 1 by default.
     separation
         Pairs that are nearer than this, and what maps say of such places, are left out.
 
@@ -70,10 +72,7 @@ def followed(maps: Floats, pairs: Sequence[tuple[int, int]], separation: int = S
     """
     length = maps.shape[-1]
     left, right = np.triu_indices(length, separation)
-    is_pair = np.zeros((length, length), dtype=bool)
-    for one, other in pairs:
-        is_pair[one, other] = True
-    paired = is_pair[left, right]
+    paired = pair_matrix(pairs, length)[left, right]
     if not paired.any():
         return None
     values = corrected(maps)[..., left, right].reshape(-1, len(left))
@@ -85,8 +84,16 @@ def followed(maps: Floats, pairs: Sequence[tuple[int, int]], separation: int = S
     return Followed(
         paired[top].mean(axis=1).reshape(shape),
         density[apart[top]].mean(axis=1).reshape(shape),
-        min(1.0, int(paired.sum()) / taken),
+        float(np.sort(paired)[-taken:].mean()),
     )
+
+
+def pair_matrix(pairs: Sequence[tuple[int, int] | tuple[int, int, float]], length: int) -> npt.NDArray[np.float64]:
+    """(L, L) probability of each pair, above the diagonal; see `followed`."""
+    found = np.zeros((length, length))
+    for one, other, *probability in pairs:
+        found[int(one), int(other)] = probability[0] if probability else 1.0
+    return found
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ribospace.analysis.heads import HeadSpace
 
 FILES = (
-    "results.json", "profile.tsv", "profile.png", "seen.tsv", "seen.png", "following.tsv", "following.png",
+    "results.json", "profile.tsv", "profile.png", "seen.tsv", "seen.png", "following.tsv", "following.png", "map.png",
     "alike.tsv", "contrasts.tsv",
 )  # fmt: skip
 COLUMNS = ("rna_type", "isotype", "anticodon")
@@ -62,7 +62,7 @@ def heads(
     head, corrected for all heads; molecules asked are no near copies.
     """
     require_own(out, FILES, "model", "result of heads")
-    _require_options(other, data, like, by, contrast, alignment, label)
+    _require_options(other, data, where, like, by, contrast, alignment, label)
     encoder = find_encoder(model)
     if not encoder.layers:
         raise no_heads(encoder.name)
@@ -87,11 +87,20 @@ def heads(
 
 
 def _require_options(
-    other: str, data: str, like: str, by: str, contrast: str, alignment: Path | None, label: list[str] | None
+    other: str,
+    data: str,
+    where: str,
+    like: str,
+    by: str,
+    contrast: str,
+    alignment: Path | None,
+    label: list[str] | None,
 ) -> None:
     """Refuse options that say nothing beside the others."""
     if other and (like or by or contrast or alignment or label):
         raise UserError("--like, --by, --contrast, --alignment and --label are of a collection, not of two molecules.")
+    if other and where and not data:
+        raise UserError("--where is of a collection: name one with --data.")
     if data and not other:
         raise UserError("--data is of two molecules, heads A B. Of a collection name the collection alone.")
     if bool(like) != bool(by):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 IDENTITY = 0.8
 MAPPED = 200  # molecules whose attention maps are looked at
 LONGEST_MAPPED = 400  # nt: maps are as large as the square
+#: Sequences, and the pairs of each, with their probabilities or without.
+Known: TypeAlias = "Sequence[tuple[str, Sequence[tuple[int, int] | tuple[int, int, float]]]]"
 
 
 def of_collection(
@@ -50,6 +52,7 @@ def of_collection(
             drawn = [(f"{what} ({one.molecules})", one.precision, one.chance, one.p) for what, one in followed]
             following_figure(drawn, [one.most for _, one in followed]).savefig(folder / "following.png")
             write_rows(folder / "following.tsv", _following_rows(followed))
+            _draw_map(folder / "map.png", encoder, molecules, followed)
         said = about | {"seen": rows, "names": names, "following": _following_rows(followed)}
         write_results(folder, said)
     asked = [name for name in molecules.column_names if name not in ("id", "sequence")]
@@ -161,8 +164,13 @@ def _following(
     sequences = [one for one in molecules["sequence"].to_pylist() if len(one) <= longest]
     drawn = np.random.default_rng(seed).permutation(len(sequences))[:MAPPED]
     some = [sequences[row] for row in drawn]
-    sets = [("MFE structures", [(one.sequence, one.pairs()) for one in fold_many(some)])] if installed() else []
-    for what, known in [*sets, ("the alignment's structure", [one for one in aligned if len(one[0]) <= longest])]:
+    sets: dict[str, Known] = {}
+    if installed():
+        folded = list(fold_many(some, pairs=True))
+        sets["MFE structures"] = [(one.sequence, one.pairs()) for one in folded]
+        sets["pair probabilities"] = [(one.sequence, one.probable) for one in folded]
+    sets["the alignment's structure"] = [one for one in aligned if len(one[0]) <= longest]
+    for what, known in sets.items():
         found = []
         with progress_bar(f"Attention beside {what}") as progress:
             tokens = tokenize([sequence for sequence, _ in known]) if known else None
@@ -172,6 +180,28 @@ def _following(
                 progress(len(found), len(known))
         if found:
             yield what, following(found, seed=seed)
+
+
+def _draw_map(path: Path, encoder: Encoder, molecules: pa.Table, followed: Sequence[tuple[str, Following]]) -> None:
+    """Draw the attention of the head that follows structures most beside pair probabilities, for one molecule."""
+    from ribospace.analysis.attention import corrected, pair_matrix
+    from ribospace.analysis.folding import fold_many
+    from ribospace.plots import attention_figure
+
+    found = dict(followed).get("pair probabilities")
+    if found is None:
+        return
+    gain = found.precision - found.chance
+    layer, head = (int(at) for at in np.unravel_index(gain.argmax(), gain.shape))
+    ids, sequences = molecules["id"].to_pylist(), molecules["sequence"].to_pylist()
+    fitting = [row for row, one in enumerate(sequences) if 20 <= len(one) <= min(encoder.window, 120)]
+    if not fitting:
+        return
+    row = max(fitting, key=lambda one: len(sequences[one]))
+    maps = next(iter(encoder.attention_maps(tokenize([sequences[row]]))))[layer, head]
+    probable = pair_matrix(next(iter(fold_many([sequences[row]], pairs=True))).probable, len(maps))
+    title = f"{short(ids[row])}: head {layer + 1}.{head + 1} of {encoder.name}"
+    attention_figure(corrected(maps), probable, title).savefig(path)
 
 
 def _following_rows(found: Sequence[tuple[str, Following]]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from ribospace.plots.colours import COLOURS
 from ribospace.plots.comparing import comparison_figure, kept_figure, report_page
 from ribospace.plots.composing import composition_figure
 from ribospace.plots.generating import Steered, trade_off_figure
-from ribospace.plots.heads import following_figure, profile_figure, seen_figure
+from ribospace.plots.heads import attention_figure, following_figure, profile_figure, seen_figure
 from ribospace.plots.judging import MOST_NAMED, calibration_figure, confusion_figure
 from ribospace.plots.maps import MARKERS, MOST_GROUPS, groups_of, map_figure, map_page, small_maps_figure
 from ribospace.plots.relation_page import Card, relation_page
@@ -41,6 +41,7 @@ __all__ = [
     "arc_figure",
     "arrows_figure",
     "assessment_page",
+    "attention_figure",
     "basis_figure",
     "basis_page",
     "calibration_figure",

@@ -89,18 +89,48 @@ def following_figure(panels: Sequence[tuple[str, Floats, Floats, Floats]], most:
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
     for panel, (what, precision, chance, p), highest in zip(axes, panels, most, strict=True):
         bound = max(0.02, float(np.abs(precision - chance).max()))
-        _grid(
-            panel,
-            precision - chance,
-            np.where(p <= 0.05, "★", ""),
-            "precision at L, above chance",
-            "RdBu_r",
-            (-bound, bound),
-        )
-        panel.set_title(f"{what}; the highest possible precision is {highest:.2f}", fontsize=9, loc="left")
+        marks, what_is = np.where(p <= 0.05, "★", ""), "precision at L, above chance"
+        _grid(panel, precision - chance, marks, what_is, "RdBu_r", (-bound, bound), 3)
+        panel.set_title(f"{what}\nprecision at most {highest:.2f}", fontsize=9, loc="left")
     figure.supxlabel(
         "★ above chance (p ≤ 0.05, corrected for all heads); chance: places with the same separations", fontsize=7
     )
+    return figure
+
+
+def attention_figure(attention: Floats, probable: Floats, title: str) -> Figure:
+    """Draw a head's attention, above the diagonal, beside the probabilities of base pairs, below it.
+
+    Parameters
+    ----------
+    attention
+        (L, L) symmetric, corrected by average products.
+    probable
+        (L, L) of each pair, above the diagonal.
+    title
+        Which molecule and head.
+    """
+    from matplotlib.figure import Figure
+
+    length = len(attention)
+    figure = Figure(figsize=(5.6, 4.4), layout="constrained", dpi=150)
+    axes = figure.subplots()
+    upper = np.triu(np.ones((length, length), dtype=bool), 4)
+    highest = max(float(np.quantile(attention[upper], 0.995)), 1e-9) if upper.any() else 1.0
+    places = np.arange(length + 1) + 0.5
+    seen = axes.pcolormesh(places, places, np.where(upper, attention, np.nan), cmap="Blues", vmin=0, vmax=highest)
+    told = axes.pcolormesh(places, places, np.where(upper, probable, np.nan).T, cmap="Oranges", vmin=0, vmax=1)
+    axes.plot([0.5, length + 0.5], [0.5, length + 0.5], color="0.6", lw=0.6)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    axes.set_xlabel("nucleotide", fontsize=8)
+    axes.set_ylabel("nucleotide", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_title(title, fontsize=9, loc="left")
+    for image, what in ((seen, "attention, corrected (upper right)"), (told, "pair probability (lower left)")):
+        bar = figure.colorbar(image, ax=axes, shrink=0.8)
+        bar.set_label(what, fontsize=7)
+        bar.ax.tick_params(labelsize=6)
     return figure
 
 
