@@ -206,6 +206,15 @@ def test_states_do_not_depend_on_how_many_are_refined_at_once(monkeypatch):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("edges", ["embedding", "both"])
+def test_neighbours_do_not_depend_on_how_many_are_joined_at_once(edges, monkeypatch):
+    model, tokens, known = built(edges=edges, least_identity=0.3)
+    monkeypatch.setattr("ribospace.models.attaching.COSINES", 7 * 60)
+    again = attach(model.config, model.nodes, tokens, model.nodes, known)
+    torch.testing.assert_close(again.near, model.near)
+    torch.testing.assert_close(again.features, model.features)
+
+
 def test_a_draw_of_all_neighbours_is_the_whole():
     model, _, _ = built(layers=2)
     shown, generator = torch.ones(WIDTH), torch.Generator().manual_seed(0)

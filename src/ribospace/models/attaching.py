@@ -18,7 +18,7 @@ from ribospace.alphabet import FIRST_LETTER, LETTERS, Tokens, detokenize
 from ribospace.models.graph import FEATURES, Edges, GraphConfig, similarity
 from ribospace.progress import Progress, silent
 
-AT_ONCE = 1024
+COSINES = 1 << 25  # held at once, 128 MB
 SAME = 1 - 1e-5  # cosine from which two vectors are one
 SHORTLIST = 4  # times as many molecules are compared letter by letter as can be neighbours
 WORD = 4
@@ -53,10 +53,10 @@ def attach(
     """
     by_words = None if known is None else (_words(tokens), _words(known))
     letters = None if known is None else np.array(detokenize(known), dtype=object)
-    parts = []
-    for start in range(0, len(vectors), AT_ONCE):
+    parts, at_once = [], max(1, COSINES // max(1, len(nodes)))
+    for start in range(0, len(vectors), at_once):
         progress(start, len(vectors))
-        rows = slice(start, start + AT_ONCE)
+        rows = slice(start, start + at_once)
         cosine = similarity(vectors[rows], nodes)
         some = tokens.take(np.arange(len(tokens))[rows])
         near, features = _by_vectors(config, cosine) if config.edges != "identity" else _none(len(some), config)
