@@ -25,7 +25,7 @@ from ribospace.progress import Progress, silent
 from ribospace.training.config import OptimizerConfig
 from ribospace.training.interrupts import Interrupts
 from ribospace.training.logs import Logs
-from ribospace.training.state import read_state, restore, write_state
+from ribospace.training.state import read_own_state, restore, write_state
 
 SAVE_SECONDS = 300.0
 ORDER, STEP, LOOK = 1, 2, 3  # what a seed is for
@@ -277,15 +277,10 @@ class Learner:
             write_state(self.folder, self.model.denoiser, self._optimizer, self.average, said)
 
     def _resume(self) -> None:
-        found = read_state(self.folder) if self.folder else None
+        found = read_own_state(self.folder, self._said) if self.folder else None
         if found is None:
             return
         tensors, said = found
-        if said["config"] != self._said:
-            raise UserError(
-                f"{self.folder} holds an unfinished training with another config or other data. Finish it with the "
-                "command it was begun with, remove that folder, or choose another --out."
-            )
         self.average = restore(tensors, self.model.denoiser, self._optimizer)
         self.step, self.seconds, self.losses = said["step"], said["seconds"], said["losses"]
         self.looks = [(step, loss) for step, loss in said["looks"]]

@@ -34,7 +34,7 @@ from ribospace.progress import Progress, silent, within
 from ribospace.training.config import Named, OptimizerConfig
 from ribospace.training.data import DataConfig, TrainingData, training_data
 from ribospace.training.interrupts import Interrupts
-from ribospace.training.state import alone, forget, read_state, restore, unfinished, write_state
+from ribospace.training.state import alone, forget, read_own_state, restore, unfinished, write_state
 
 SAVE_SECONDS = 120.0
 WHOLE = 1 << 40  # nt: molecules are not cut
@@ -322,20 +322,15 @@ class Learner:
 
     def _save(self) -> None:
         if self.folder is not None:
-            said = {"step": self.step, "seconds": self.seconds, "losses": self.losses, "same": self._same}
+            said = {"step": self.step, "seconds": self.seconds, "losses": self.losses, "config": self._same}
             self.folder.mkdir(parents=True, exist_ok=True)
             write_state(self.folder, self.trained, self._optimizer, {}, json.loads(json.dumps(said)))
 
     def _resume(self) -> None:
-        found = read_state(self.folder) if self.folder else None
+        found = read_own_state(self.folder, self._same) if self.folder else None
         if found is None:
             return
         tensors, said = found
-        if said["same"] != self._same:
-            raise UserError(
-                f"{self.folder} holds an unfinished training with another config or other data. Finish it with the "
-                "command it was begun with, remove that folder, or choose another --out."
-            )
         restore(tensors, self.trained, self._optimizer)
         self.step, self.seconds, self.losses = said["step"], said["seconds"], said["losses"]
 

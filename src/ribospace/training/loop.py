@@ -31,7 +31,7 @@ from ribospace.training.interrupts import Interrupts
 from ribospace.training.logs import Logs
 from ribospace.training.objectives import Batch, Weighting, loss_sums, sow_codes, spoil
 from ribospace.training.report import MOST_JUDGED, MOST_SHOWN, report, show_vectors, some_of
-from ribospace.training.state import STATE, read_state, restore, write_state
+from ribospace.training.state import read_own_state, restore, write_state
 from ribospace.training.validation import Judged, judge, validation_losses
 
 SAVE_SECONDS = 300.0
@@ -316,15 +316,10 @@ class Trainer:
             )
 
     def _resume(self, folder: Path) -> None:
-        found = read_state(folder)
+        found = read_own_state(folder, self._fingerprint())
         if found is None:
             return
         tensors, said = found
-        if said["config"] != self._fingerprint():
-            raise UserError(
-                f"{folder / STATE} is an unfinished training with another config or other data. Finish it with the "
-                "command it was begun with, remove that folder, or choose another --out."
-            )
         self.best = restore(tensors, self.trainee, self._raw_optimizer)
         for name in _KEPT:
             setattr(self, name, said.get(name, getattr(self, name)))

@@ -105,6 +105,23 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         raise UserError(f"{path} is damaged: {error}. Remove it to train from the start.") from error
 
 
+def read_own_state(folder: Path, config: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `write_state` wrote, if it said that `config`.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged, or the training was begun with another config or other data.
+    """
+    found = read_state(folder)
+    if found is not None and found[1].get("config") != config:
+        raise UserError(
+            f"{folder} holds an unfinished training with another config or other data. Finish it with the "
+            "command it was begun with, remove that folder, or choose another --out."
+        )
+    return found
+
+
 def restore(tensors: Mapping[str, Tensor], module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Put weights and moments back where they were, and give the best weights."""
     module.load_state_dict(_under("weights.", tensors))
