@@ -187,7 +187,7 @@ def _pair(
         profile_figure(similarity.reshape(shape), p.reshape(shape), title).savefig(folder / "profile.png")
         write_results(folder, said)
     order = np.argsort(p, kind="stable")
-    cells = [(rows[one]["head"], f"{similarity[one]:.3f}", f"{p[one]:.4f}") for one in order.tolist()[:10]]
+    cells = [(rows[one]["head"], f"{similarity[one]:.3f}", f"{p[one]:.2g}") for one in order.tolist()[:10]]
     return said, [
         f"{title}: {int((p <= 0.05).sum())} of {len(p)} heads find them alike (p ≤ 0.05, each by itself), by chance "
         f"{0.05 * len(p):.1f}",
