@@ -434,3 +434,23 @@ def test_a_map_is_stored_and_said(run, refused, collection):
     refused([*asked, "--column", "rna_type"], "rna_type", "--column")
     assert run("search", collection.uri, "--model", "mine", "--query", "a0", "--json").json["neighbours"]
     refused(["search", collection.uri, "--model", "mine", "--query", "ACGU"], "mine", "id")
+
+
+def test_a_map_of_a_file_in_one_command(tmp_path, run):
+    path = tmp_path / "some.fasta"
+    path.write_text("".join(f">m{i}\n{'ACGUUGCA' * 3}{'ACGU'[i % 4] * (i + 5)}\n" for i in range(20)))
+    answer = run("map", path, "--method", "pca", "--out", tmp_path / "map.html", "--json").json
+    assert (answer["molecules"], answer["encoder"]) == (20, "mini")
+    points = (tmp_path / "map.points.tsv").read_text().splitlines()
+    assert len(points) == 22
+    once_more = run("map", "-", "--method", "pca", "--out", tmp_path / "b.png", stdin=path.read_bytes())
+    assert once_more.code == 0
+    assert (tmp_path / "b.points.tsv").read_text().splitlines()[2:] == points[2:]
+
+
+def test_what_a_file_s_map_cannot_be(tmp_path, fasta, refused):
+    refused(["map", fasta, "--store"], "no collection", "ribospace import")
+    refused(["map", fasta, "--out", tmp_path / "m.png", "--where", "length > 5"], "import it first")
+    (tmp_path / "empty.fasta").write_text("")
+    refused(["map", tmp_path / "empty.fasta", "--out", tmp_path / "m.png"], "empty.fasta")
+    assert not (tmp_path / "m.png").exists()

@@ -354,3 +354,21 @@ def test_a_molecule_is_described_by_its_length_and_words():
         counts = np.array([sum(sequence[at:].startswith(word) for at in range(len(sequence))) for word in words])
         np.testing.assert_allclose(row[0], np.log(len(sequence)) / 5, rtol=1e-5)
         np.testing.assert_allclose(row[1:], np.sqrt(counts / max(counts.sum(), 1)), atol=1e-6)
+
+
+def test_a_training_begins_with_another_s_weights(words, tmp_path):
+    few = SMALL | {"optimizer": SMALL["optimizer"] | {"steps": 60, "schedule": "constant"}}
+    first = train(words, tmp_path / "first", from_mapping(TrainConfig, few))
+    went_on = train(words, tmp_path / "second", from_mapping(TrainConfig, few | {"start": str(tmp_path / "first")}))
+    assert went_on["figures"]["first_loss"] < 1.1 * first["figures"]["last_loss"] < first["figures"]["first_loss"]
+    assert checkpoint.load(tmp_path / "second").about["training"]["start"] == str(tmp_path / "first")
+
+
+def test_a_start_of_other_sizes_is_refused_and_named(words, tmp_path):
+    train(words, tmp_path / "first", from_mapping(TrainConfig, SMALL | {"optimizer": {"steps": 2}}))
+    wider = SMALL | {"model": SMALL["model"] | {"width": 16}, "start": str(tmp_path / "first")}
+    with pytest.raises(UserError, match="other sizes"):
+        train(words, tmp_path / "second", from_mapping(TrainConfig, wider))
+    deeper = SMALL | {"model": SMALL["model"] | {"encoder_layers": 2}, "start": str(tmp_path / "first")}
+    with pytest.raises(UserError, match=r"encoder\.1"):
+        train(words, tmp_path / "third", from_mapping(TrainConfig, deeper))

@@ -173,10 +173,7 @@ def probe(
 
     See `linear_probe`.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     known = np.asarray(labels, dtype=str)
     if len(vectors) < folds or len(set(known.tolist())) < 2:
@@ -188,9 +185,34 @@ def probe(
         cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(vectors, known, group)
         for learned, judged in cut:
             if len(np.unique(known[learned])) > 1:
-                regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-                told[judged] = regression.fit(vectors[learned], known[learned]).predict(vectors[judged])
+                told[judged] = told_by_probe(vectors[learned], known[learned], vectors[judged])
     return told
+
+
+def told_by_probe(
+    learned: npt.NDArray[np.float32], labels: Sequence[str] | npt.NDArray[np.str_], judged: npt.NDArray[np.float32]
+) -> npt.NDArray[np.str_]:
+    """(m,) the labels that a logistic regression on standardised vectors gives to others than it learned from.
+
+    Parameters
+    ----------
+    learned, labels
+        (n, width) float32 and (n,), two different labels at least.
+    judged
+        (m, width) float32.
+
+    Examples
+    --------
+    >>> learned = np.array([[0], [1], [4], [5]], dtype=np.float32)
+    >>> told_by_probe(learned, ["low", "low", "high", "high"], np.array([[-9], [9]], dtype=np.float32)).tolist()
+    ['low', 'high']
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+    return regression.fit(learned, np.asarray(labels, dtype=str)).predict(judged)
 
 
 def silhouette(vectors: npt.NDArray[np.float32], labels: Sequence[str]) -> float:

@@ -21,11 +21,13 @@ from ribospace.cli.relations import Molecules, load
 from ribospace.collection import Collection
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
+from ribospace.models.shipped import ENCODER
 
 
 def analogy(
     collection: CollectionAt,
-    model: Model,
+    *,
+    model: Model = ENCODER,
     expression: Annotated[
         list[str] | None,
         typer.Argument(help="A - B + C: ids, or COLUMN=VALUE for the mean of all such molecules.", show_default=False),

@@ -28,6 +28,7 @@ from ribospace.cli import (
     judge,
     latent,
     learn,
+    models,
     relations,
     serve,
     trajectory,
@@ -73,6 +74,7 @@ app.command(short_help="Divide into train, validation, test")(hygiene.split)
 app.command(short_help="Draw a balanced sample")(hygiene.sample)
 app.add_typer(learn.train, name="train", short_help="Train a model")
 app.command(short_help="Judge a trained model")(judge.evaluate)
+app.command(short_help="List the weights that ship")(models.models)
 app.command(short_help="Say what makes vectors")(embed.encoders)
 app.command(short_help="Turn molecules into vectors")(embed.embed)
 app.command(short_help="Find a molecule's nearest neighbours")(explore.search)

@@ -19,6 +19,7 @@ from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.encoders.named import find_column
 from ribospace.errors import UserError
 from ribospace.files import versions, written_whole
+from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
     from ribospace.analysis.basis import Seen
@@ -29,7 +30,8 @@ MOST, SHOWN, MOST_SAID = 40, 40, 12
 
 def basis(
     collection: CollectionAt,
-    model: Model,
+    *,
+    model: Model = ENCODER,
     fit: Annotated[str, typer.Option(help="An SQL condition: the basis, which the projection is fitted on.")],
     apply: Annotated[str, typer.Option(help="An SQL condition: the molecules that are looked at, 40 at most.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables and figures.")],

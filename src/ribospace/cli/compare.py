@@ -22,6 +22,7 @@ from ribospace.collection.store import vectors_of
 from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
+from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
     from ribospace.analysis.comparison import Measured, Truth
@@ -94,7 +95,8 @@ def compare(
 
 def compare_projections(
     collection: Annotated[str, typer.Argument(metavar="COLLECTION", help="The molecules.")],
-    model: Annotated[str, typer.Option("--model", help="An embedding of the collection, or an encoder.")],
+    *,
+    model: Annotated[str, typer.Option("--model", help="An embedding of the collection, or an encoder.")] = ENCODER,
     out: Out,
     methods: Annotated[
         str, typer.Option(help="pca, umap, tsne, random (projection), parametric-umap, noise (chance).")

@@ -49,10 +49,10 @@ def import_(
     their own names. Killed half-way, the same command run again goes on where it stopped.
     """
     one_of("--header", header, ("id", "rna_type"))
-    names = [one if _is_built_in(one) or one == "-" else str(existing_file(one)) for one in files]
-    batches = (batch for name in names for batch in _read(name, strip_gaps, header))
+    names = [one if is_built_in(one) or one == "-" else str(existing_file(one)) for one in files]
+    batches = (batch for name in names for batch in read_input(name, strip_gaps, header))
     run = None
-    if all(_is_built_in(name) or Path(name).is_file() for name in names):
+    if all(is_built_in(name) or Path(name).is_file() for name in names):
         run = json.dumps(["import", [_identity(name) for name in names], duplicates, strip_gaps, header])
     with progress_bar("Importing") as progress:
         answer = _append(to, _counted(batches, progress), duplicates, run)
@@ -222,8 +222,9 @@ def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Ite
     return read_fasta(name, gaps=gaps, header=header)  # type: ignore[arg-type]
 
 
-def _read(name: str, strip_gaps: bool, header: str) -> Iterator[pa.RecordBatch]:
-    if not _is_built_in(name):
+def read_input(name: str, strip_gaps: bool = False, header: str = "id") -> Iterator[pa.RecordBatch]:
+    """Records of a file, or of molecules that ship with the package by their name."""
+    if not is_built_in(name):
         return read_file(name, strip_gaps=strip_gaps, header=header)
     from ribospace.sources.ribosome import read_regions, read_ribosome
     from ribospace.sources.sample import read_sample
@@ -232,13 +233,19 @@ def _read(name: str, strip_gaps: bool, header: str) -> Iterator[pa.RecordBatch]:
     return readers[name]()
 
 
-def _is_built_in(name: str) -> bool:
+def is_input(name: str) -> bool:
+    """Whether a name means molecules to be read (a file, standard input, some that ship), and no collection."""
+    return name == "-" or Path(name).is_file() or (is_built_in(name) and not Path(name).exists())
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name means molecules that ship with the package."""
     return name in BUILT_IN and not Path(name).is_file()  # a folder may be a collection of that name
 
 
 def _identity(name: str) -> list[Any]:
     """What tells that a file is the same as before."""
-    if _is_built_in(name):
+    if is_built_in(name):
         return [name]
     return identity_of(Path(name))
 

@@ -18,6 +18,7 @@ from ribospace.collection.place import is_remote
 from ribospace.encoders.named import POOLINGS
 from ribospace.errors import UserError
 from ribospace.files import existing_file
+from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
     from ribospace.encoders.base import Encoder
@@ -64,7 +65,7 @@ def embed(
             help="A collection; or, with --out, FASTA (- for stdin), .tsv or .parquet.",
         ),
     ],
-    model: Model,
+    model: Model = ENCODER,
     out: Annotated[
         str | None,
         typer.Option("--out", help="For a FILE: vectors.parquet, .npy (ids beside it) or .h5ad; --tokens: .lance."),

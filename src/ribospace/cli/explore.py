@@ -13,6 +13,7 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
+from ribospace.cli.data import is_input, read_input
 from ribospace.cli.embed import Pool
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
@@ -24,6 +25,7 @@ from ribospace.collection.vector_index import VectorIndex, build_index, index_of
 from ribospace.encoders.named import encoder_of, find_column
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
+from ribospace.models.shipped import ENCODER
 from ribospace.records import clean
 
 Model = Annotated[
@@ -31,9 +33,13 @@ Model = Annotated[
 ]
 
 
+SHOWN = ["id", "rna_type", "length", "description"]
+
+
 def search(
     collection: CollectionAt,
-    model: Model,
+    *,
+    model: Model = ENCODER,
     query: Annotated[str, typer.Option("--query", help="A molecule's id, or a sequence.")],
     k: Annotated[int, typer.Option("-k", help="How many neighbours.", min=1)] = 10,
     where: Annotated[str | None, typer.Option(help="An SQL condition on the neighbours.")] = None,
@@ -79,8 +85,15 @@ def search(
 
 
 def map_(
-    collection: CollectionAt,
-    model: Model,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="COLLECTION|FILE",
+            help="A collection; or FASTA (- for stdin), .tsv, .parquet, or sample (ships).",
+        ),
+    ],
+    *,
+    model: Model = ENCODER,
     out: Annotated[
         Path | None, typer.Option("--out", help="A figure (.png, .pdf, .svg) or a page (.html); not needed to store.")
     ] = None,
@@ -100,14 +113,24 @@ def map_(
 ) -> None:
     """Draw molecules in two or three dimensions, coloured by type and by length, or store where they lie.
 
-    Beside the figure stand its points, FILE.points.tsv, with what made them in the first line. A stored map takes the
-    place of an earlier one of its name, and never of another column.
+    Of a collection it draws vectors that are there; a file's molecules are embedded on the way. Beside the figure stand
+    its points, FILE.points.tsv, with what made them in the first line. A stored map takes the place of an earlier one
+    of its name, and never of another column.
     """
     if out is not None:
         require_ending(out, (".png", ".pdf", ".svg", ".html"))
     elif not keep and column is None:
         raise UserError("The map goes nowhere. Name a file, --out map.png, or keep it in the collection, --store.")
-    store = Collection.open(collection)
+    how = {"method": method, "dims": dims, "seed": seed}
+    if is_input(what):
+        if out is None or keep or column is not None or where or fit:
+            raise UserError(
+                f"{what} is no collection: its map goes to --out, whole. For --where, --fit, --store or --column "
+                f"import it first: ribospace import {what} --to NEW_FOLDER"
+            )
+        _map_file(what, model, pool, out, how, as_json)
+        return
+    store = Collection.open(what)
     info = find_column(store, model, pool)
     name = column if column is not None else f"{info.column}_{method}{dims}" if keep else None
     if name is not None:
@@ -116,22 +139,56 @@ def map_(
     with progress_bar(f"Fitting {method}"):
         records, coordinates = project(store, info.column, method, dims, seed, where, fit)
     said = {
-        "collection": str(collection), "embedding": info.column, "encoder": info.encoder, "revision": info.revision,
-        "method": method, "dims": dims, "seed": seed, "where": where, "fit": fit, "molecules": len(records),
-        "versions": versions("umap-learn", "openTSNE", "scikit-learn"),
+        "collection": str(what), "embedding": info.column, "encoder": info.encoder, "revision": info.revision, **how,
+        "where": where, "fit": fit, "molecules": len(records), "versions": _versions(),
     }  # fmt: skip
     lines, points = [], None
     if name is not None:
         with store.writing():
             about = {key: said[key] for key in ("method", "seed", "where", "fit", "versions")}
             store_projection(store, name, info, records["id"].to_pylist(), coordinates, about)
-        lines.append(f"Stored {name!r} in {collection}: {len(records):,} molecules, {method} in {dims} dimensions")
+        lines.append(f"Stored {name!r} in {what}: {len(records):,} molecules, {method} in {dims} dimensions")
     if out is not None:
-        title = f"{len(records):,} molecules of {Path(collection).name} by {info.column}"
+        title = f"{len(records):,} molecules of {Path(what).name} by {info.column}"
         points = write_map(out, records, coordinates, title, method, said)
-        lines.append(f"Wrote {out}: {len(records):,} molecules, {method} in {dims} dimensions; points in {points}")
+        lines.append(_wrote(out, points, len(records), how))
     answer = {**said, "column": name, "file": out and str(out), "points": points and str(points)}
     say(as_json, answer, *lines, *_left_out(store, info, model, where, len(records)))
+
+
+def _map_file(what: str, model: str, pool: str, out: Path, how: dict[str, Any], as_json: bool) -> None:
+    """Embed and draw the molecules of a file, without a collection."""
+    from ribospace.encoders import find_encoder
+    from ribospace.encoders.engine import embed_records
+
+    encoder = find_encoder(model, pool)
+    tables, vectors = [], []
+    with progress_bar("Embedding") as progress:
+        for batch, found in embed_records(read_input(what), encoder, progress):
+            tables.append(pa.Table.from_batches([batch]).select(SHOWN))
+            vectors.append(found)
+    if not tables:
+        raise UserError(f"{what} has no molecule to draw. Name a file with some.")
+    with progress_bar(f"Fitting {how['method']}"):
+        records, coordinates = placed(pa.concat_tables(tables), np.concatenate(vectors), **how)
+    said = {
+        "file": what, "encoder": encoder.name, "revision": encoder.revision, **how, "molecules": len(records),
+        "versions": _versions(),
+    }  # fmt: skip
+    title = f"{len(records):,} molecules of {'standard input' if what == '-' else Path(what).name} by {encoder.name}"
+    points = write_map(out, records, coordinates, title, how["method"], said)
+    left = sum(map(len, tables)) - len(records)
+    lines = [f"{left:,} molecules are left out: their vectors are zero, without a direction"] if left else []
+    answer = {**said, "input": what, "file": str(out), "points": str(points)}
+    say(as_json, answer, *lines, _wrote(out, points, len(records), how))
+
+
+def _wrote(out: Path, points: Path, count: int, how: dict[str, Any]) -> str:
+    return f"Wrote {out}: {count:,} molecules, {how['method']} in {how['dims']} dimensions; points in {points}"
+
+
+def _versions() -> dict[str, str]:
+    return versions("umap-learn", "openTSNE", "scikit-learn")
 
 
 def _left_out(store: Collection, info: EmbeddingInfo, model: str, where: str | None, shown: int) -> list[str]:
@@ -184,21 +241,36 @@ def project(
     store: Collection, column: str, method: str, dims: int, seed: int, where: str | None, fit: str | None
 ) -> tuple[pa.Table, npt.NDArray[np.float32]]:
     """Records shown and their coordinates, the projection fitted on `fit` (or on what is shown)."""
+    condition = f"({where}) AND `{column}` IS NOT NULL" if where else f"`{column}` IS NOT NULL"
+    records = store.table(SHOWN, condition)
+    _, vectors = store.embedding(column, where)
+    if not len(records):
+        raise UserError(f"No molecule to draw: none has a vector of {column!r}{f' where {where}' if where else ''}.")
+    basis = None if fit is None else store.embedding(column, fit)[1]
+    return placed(records, vectors, method, dims, seed, basis)
+
+
+def placed(
+    records: pa.Table,
+    vectors: npt.NDArray[np.float32],
+    method: str,
+    dims: int,
+    seed: int,
+    basis: npt.NDArray[np.float32] | None = None,
+) -> tuple[pa.Table, npt.NDArray[np.float32]]:
+    """Records that can be drawn and their coordinates, the projection fitted on the basis, or on themselves."""
     from ribospace.analysis.projection import Projection
 
     projection = Projection(method, dims, seed)
-    condition = f"({where}) AND `{column}` IS NOT NULL" if where else f"`{column}` IS NOT NULL"
-    records = store.table(["id", "rna_type", "length", "description"], condition)
-    _, vectors = store.embedding(column, where)
     if method != "pca":  # they go by cosine, and a zero vector has no direction
         pointing = vectors.any(axis=1)
         records, vectors = records.filter(pa.array(pointing)), vectors[pointing]
+        basis = basis if basis is None else basis[basis.any(axis=1)]
     if not len(records):
-        raise UserError(f"No molecule to draw: none has a vector of {column!r}{f' where {where}' if where else ''}.")
-    if fit is None:
+        raise UserError("No molecule to draw: all vectors are zero, without a direction. Choose another --model.")
+    if basis is None:
         return records, projection.fit(vectors).coordinates
-    basis = store.embedding(column, fit)[1]
-    return records, projection.fit(basis if method == "pca" else basis[basis.any(axis=1)]).apply(vectors)
+    return records, projection.fit(basis).apply(vectors)
 
 
 def write_map(

@@ -16,6 +16,7 @@ from ribospace.collection import Collection
 from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
 from ribospace.generation import GUIDANCE
+from ribospace.models.shipped import GENERATOR
 
 if TYPE_CHECKING:
     from ribospace.generation.generate import Generator
@@ -26,7 +27,10 @@ SHOWN = 5
 
 
 def generate(
-    model: Annotated[str, typer.Option("--model", help="Folder that `ribospace train diffusion` wrote.")],
+    *,
+    model: Annotated[
+        str, typer.Option("--model", help="mini-diffusion, or a folder that `ribospace train diffusion` wrote.")
+    ] = GENERATOR,
     out: Annotated[Path, typer.Option("--out", help="The molecules: .fasta. Beside it come .tsv and .json.")],
     count: Annotated[int, typer.Option("-n", help="How many molecules.", min=1)] = 100,
     rna_type: Annotated[

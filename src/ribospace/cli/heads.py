@@ -21,6 +21,7 @@ from ribospace.encoders.base import Encoder, no_heads
 from ribospace.encoders.registry import find_encoder
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
+from ribospace.models.shipped import ENCODER
 from ribospace.records import clean
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ FILES = (
 )  # fmt: skip
 COLUMNS = ("rna_type", "isotype", "anticodon")
 
-Model = Annotated[str, typer.Option("--model", help="A trained autoencoder's folder, random, or an RNA-FM.")]
+Model = Annotated[str, typer.Option("--model", help="mini, a trained autoencoder's folder, random, or an RNA-FM.")]
 
 
 def heads(
     one: Annotated[str, typer.Argument(metavar="COLLECTION|A", help="A collection; or a molecule, with a second one.")],
     other: Annotated[str, typer.Argument(metavar="[B]", help="The molecule that A is compared with.")] = "",
     *,
-    model: Model,
+    model: Model = ENCODER,
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables and figures.")],
     data: Annotated[
         str, typer.Option("--data", help="Of two molecules: the collection with their ids, and what is chance in it.")

@@ -27,7 +27,7 @@ SCORES = ("precision", "recall", "f1")
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a trained model, or one that ships.")],
     data: Annotated[str, typer.Option("--data", help="The collection to judge by.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the report: tables and figures.")],
     where: Annotated[str, typer.Option(help="An SQL condition: which molecules.")] = "",
@@ -53,7 +53,7 @@ def evaluate(
     _require_own(out)
     found = checkpoint.load(model)
     if isinstance(found.model, LatentAutoencoder):
-        attached(found.model, model)
+        attached(found.model, found.path)
     store = Collection.open(data)
     asked = DataConfig(
         where=where, split=column if split else "", label=_data(found.about).get("label", DataConfig.label)

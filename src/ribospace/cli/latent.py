@@ -18,6 +18,7 @@ from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
 from ribospace.files import is_file, require_ending, written_whole
+from ribospace.models.shipped import LATENT
 from ribospace.records import clean
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 LINE = 80
 BATCH = 512
 
-LatentModel = Annotated[str, typer.Option("--model", help="Folder that `ribospace train latent` wrote.")]
+LatentModel = Annotated[
+    str, typer.Option("--model", help="mini-latent, or a folder that `ribospace train latent` wrote.")
+]
 Beams = Annotated[int, typer.Option(help="1: greedy writing; more: beam search.", min=1)]
 
 
@@ -34,7 +37,8 @@ def decode(
     what: Annotated[
         str, typer.Argument(metavar="COLLECTION|FILE", help="With latents (embed --pool latents); or a .npy of them.")
     ],
-    model: LatentModel,
+    *,
+    model: LatentModel = LATENT,
     out: Annotated[Path, typer.Option("--out", help="The molecules: .fasta.")],
     where: Annotated[str, typer.Option(help="An SQL condition: which molecules.")] = "",
     beams: Beams = 1,
@@ -71,7 +75,7 @@ def decode(
 
 def roundtrip(
     what: Annotated[str, typer.Argument(metavar="SEQUENCE|FILE", help="RNA; or FASTA, .tsv or .parquet.")],
-    model: LatentModel,
+    model: LatentModel = LATENT,
     show: Annotated[int, typer.Option(help="So many molecules are shown letter by letter.", min=0)] = 5,
     beams: Beams = 1,
     as_json: Json = False,
@@ -103,7 +107,7 @@ def roundtrip(
 def interpolate(
     first: Annotated[str, typer.Argument(metavar="A", help="RNA, or with --data a molecule's id.")],
     second: Annotated[str, typer.Argument(metavar="B", help="RNA, or with --data a molecule's id.")],
-    model: LatentModel,
+    model: LatentModel = LATENT,
     steps: Annotated[int, typer.Option(help="Molecules written, both ends among them.", min=2, max=1000)] = 9,
     data: Annotated[str, typer.Option("--data", help="The collection that has the ids.")] = "",
     beams: Beams = 1,

@@ -16,6 +16,7 @@ from ribospace.cli.learn_reward import reward
 from ribospace.cli.output import Json, progress_bar, say, warn
 from ribospace.collection import Collection
 from ribospace.errors import UserError
+from ribospace.models.shipped import ENCODER, LATENT
 from ribospace.progress import silent
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ def classifier(
 @train.command(short_help="Learn latents of fixed size")
 def latent(
     data: Data,
+    *,
     encoder: Annotated[
-        str, typer.Option("--encoder", help="Whose token embeddings are read: a trained autoencoder's folder, rnafm …")
-    ],
+        str, typer.Option("--encoder", help="Whose token embeddings are read: mini, a trained autoencoder's folder …")
+    ] = ENCODER,
     out: Out,
     preset: Annotated[str, typer.Option(help="Where the config starts from.")] = "latent",
     config: Config = None,
@@ -126,7 +128,10 @@ def latent(
 @train.command(short_help="Learn to generate molecules")
 def diffusion(
     data: Data,
-    latent: Annotated[str, typer.Option("--latent", help="Folder that `ribospace train latent` wrote.")],
+    *,
+    latent: Annotated[
+        str, typer.Option("--latent", help="mini-latent, or a folder that `ribospace train latent` wrote.")
+    ] = LATENT,
     out: Out,
     preset: Annotated[str, typer.Option(help="Where the config starts from.")] = "diffusion",
     config: Config = None,

@@ -11,11 +11,15 @@ from ribospace.cli.output import Json, progress_bar, say, warn
 from ribospace.collection import Collection
 from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
 from ribospace.errors import UserError
+from ribospace.models.shipped import ENCODER
 
 
 def graph(
     data: Annotated[str, typer.Option("--data", help="The collection whose molecules are joined.")],
-    model: Annotated[str, typer.Option("--model", help="Whose vectors are refined: an encoder's name or folder.")],
+    *,
+    model: Annotated[
+        str, typer.Option("--model", help="Whose vectors are refined: an encoder's name or folder.")
+    ] = ENCODER,
     out: Annotated[Path, typer.Option("--out", help="Folder of the model.")],
     preset: Annotated[str, typer.Option(help="Where the config starts from.")] = "graph",
     config: Annotated[

@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from ribospace.cli.output import Json, progress_bar, say, warn
+from ribospace.models.shipped import LATENT
 
 
 def reward(
     table: Annotated[Path, typer.Option("--table", help="A .tsv, .csv or .parquet: a sequence and a number in a row.")],
-    latent: Annotated[str, typer.Option("--latent", help="Folder that `ribospace train latent` wrote.")],
+    *,
+    latent: Annotated[
+        str, typer.Option("--latent", help="mini-latent, or a folder that `ribospace train latent` wrote.")
+    ] = LATENT,
     out: Annotated[Path, typer.Option("--out", help="Folder of the reward.")],
     value: Annotated[str, typer.Option(help="Column of the property; 'value', or the only one of numbers.")] = "",
     unit: Annotated[str, typer.Option(help="Unit of the property, for what is said of it.")] = "",

@@ -22,6 +22,7 @@ from ribospace.collection.store import vectors_of
 from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
+from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
     from ribospace.analysis.equations import Keep, Measure, Question
@@ -64,7 +65,8 @@ class Molecules:
 
 def relations(
     collection: CollectionAt,
-    model: Model,
+    *,
+    model: Model = ENCODER,
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
     projection: Annotated[str, typer.Option(help="Look in a projection: umap2, umap3, pca2, pca3, tsne2.")] = "",
     form: Annotated[str, typer.Option(help="exact: a = b + c; angular: a has the direction of b + c.")] = "exact",

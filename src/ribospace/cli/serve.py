@@ -7,7 +7,6 @@ import logging
 import secrets
 import socket
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +24,10 @@ def serve(
     ] = "",
     projection: Annotated[str, typer.Option(help="The stored map to begin with.")] = "",
     generator: Annotated[
-        Path | None, typer.Option(help="Folder that `ribospace train diffusion` wrote: offer to make molecules.")
+        str | None,
+        typer.Option(
+            help="mini-diffusion, or a folder that `ribospace train diffusion` wrote: offer to make molecules."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="At which port; 0: any that is free.", min=0, max=65535)] = 8765,

@@ -26,6 +26,7 @@ from ribospace.collection.store import require_column_name, vectors_of
 from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import versions, written_whole
+from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
     from ribospace.analysis.neighbours import Neighbours
@@ -38,7 +39,8 @@ SHOWN = 15
 
 def trajectory(
     collection: CollectionAt,
-    model: Model,
+    *,
+    model: Model = ENCODER,
     out: Annotated[Path, typer.Option("--out", help="Folder of the figures, tables and the .h5ad.")],
     root: Annotated[
         str, typer.Option(help="Where it begins: a molecule's id, an rna_type, an SQL condition, or none.")

@@ -21,11 +21,13 @@ from ribospace.encoders import find_encoder
 from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file, require_ending, versions, written_whole
+from ribospace.models.shipped import ENCODER
 from ribospace.sources.fasta import read_fasta
 
 
 def triples(
-    model: Model,
+    *,
+    model: Model = ENCODER,
     out: Annotated[Path, typer.Option("--out", help="The table: .tsv.")],
     file: Annotated[
         Path | None, typer.Option("--triples", help="A .tsv with columns a, b, c of ids. By default the talk's nine.")

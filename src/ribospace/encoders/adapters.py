@@ -17,6 +17,7 @@ from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.autoencoder import Autoencoder
 from ribospace.models.latent import Model
+from ribospace.models.shipped import location_of
 from ribospace.models.transformer import HeadsApart
 
 TOKEN_BUDGET = 8192
@@ -31,7 +32,7 @@ class AutoencoderEncoder(NetworkEncoder):
     Parameters
     ----------
     source
-        The model's folder, or a model that is read already.
+        The model's folder, the name of one that ships, or a model that is read already.
     pooling
         "mean" over nucleotides (never START, END or padding), or the "first" token, START.
     """
@@ -45,7 +46,7 @@ class AutoencoderEncoder(NetworkEncoder):
         self.name, self.revision = found.name, found.revision
         self.width, self.window = found.model.config.width, found.model.config.window
         self.layers, self.heads = found.model.config.encoder_layers, found.model.config.heads
-        self.location = str(found.path.resolve())
+        self.location = location_of(found.path)
 
     def _batches(self, lengths: Rows) -> list[Rows]:
         return token_budget_batches(lengths + 2, TOKEN_BUDGET)

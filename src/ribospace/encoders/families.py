@@ -7,6 +7,7 @@ import re
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.family import Family
 from ribospace.errors import UserError
+from ribospace.models.shipped import ENCODER, LATENT
 
 
 def _kmer(argument: str, pooling: str) -> Encoder:
@@ -28,6 +29,24 @@ def _trained(argument: str, pooling: str) -> Encoder:
     return AutoencoderEncoder(argument, pooling)
 
 
+def _shipped_encoder(argument: str, pooling: str) -> Encoder:
+    from ribospace.encoders.adapters import AutoencoderEncoder
+
+    return AutoencoderEncoder(_alone(ENCODER, argument), pooling)
+
+
+def _shipped_latent(argument: str, pooling: str) -> Encoder:
+    from ribospace.encoders.latent import LatentEncoder
+
+    return LatentEncoder(_alone(LATENT, argument), pooling)
+
+
+def _alone(name: str, argument: str) -> str:
+    if argument:
+        raise UserError(f"{name!r} takes no {argument!r}. Name it alone.")
+    return name
+
+
 def _multimolecule(argument: str, pooling: str) -> Encoder:
     from ribospace.encoders.multimolecule import MultimoleculeEncoder
 
@@ -37,8 +56,7 @@ def _multimolecule(argument: str, pooling: str) -> Encoder:
 def _structure(argument: str, pooling: str) -> Encoder:
     from ribospace.encoders.structure import StructureEncoder
 
-    if argument:
-        raise UserError(f"'structure' takes no {argument!r}. Name it alone.")
+    _alone("structure", argument)
     return StructureEncoder()
 
 
@@ -59,6 +77,8 @@ def _number(name: str, what: str, argument: str) -> int:
     return int(argument)
 
 
+MINI = Family(_shipped_encoder, "Ships with Ribospace, see `ribospace models`: the default", "64", tokens=True)
+MINI_LATENT = Family(_shipped_latent, "Ships with Ribospace: 16 latents of 40 numbers, or their summary", "40 or 640")
 KMER = Family(_kmer, "Share of each k-mer over A C G U", "4 to 65,536", usage="kmer1 to kmer8")
 RNAFM = Family(
     _rnafm,

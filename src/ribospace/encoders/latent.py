@@ -23,6 +23,7 @@ from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.latent import LATENT_POOLINGS, LatentAutoencoder, Model, ReadTokens, TokenSource
 from ribospace.models.qformer import QFormerConfig
+from ribospace.models.shipped import location_of
 from ribospace.progress import Progress, silent
 
 TOKEN_BUDGET = 8192
@@ -39,7 +40,7 @@ class LatentEncoder(NetworkEncoder):
     Parameters
     ----------
     source
-        The model's folder, or a model that is read already.
+        The model's folder, the name of one that ships, or a model that is read already.
     pooling
         "summary", (D,) numbers, or "latents", all K · D, one latent after the other.
     """
@@ -54,7 +55,7 @@ class LatentEncoder(NetworkEncoder):
         config = self.model.config
         self.name, self.revision, self.window = found.name, found.revision, config.window
         self.width = config.width * (1 if self.pooling == "summary" else config.queries)
-        self.location = str(found.path.resolve())
+        self.location = location_of(found.path)
         self.piece = 16_384 if self.model.encoder is not None else 256
 
     def latents(self, tokens: Tokens, progress: Progress = silent) -> npt.NDArray[np.float32]:

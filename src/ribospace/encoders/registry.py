@@ -13,13 +13,14 @@ from typing import Any
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.family import Family
 from ribospace.errors import UserError, nearest
+from ribospace.models.shipped import ENCODER, LATENT
 from ribospace.net.hub import is_hub_name
 
 GROUP = "ribospace.encoders"
 #: The encoders that ship with Ribospace, as entry points, but there without being installed.
 BUILT_IN = tuple(
-    EntryPoint(name, f"ribospace.encoders.families:{name.upper()}", GROUP)
-    for name in ("kmer", "structure", "random", "rnafm")
+    EntryPoint(name, f"ribospace.encoders.families:{name.upper().replace('-', '_')}", GROUP)
+    for name in (ENCODER, LATENT, "kmer", "structure", "random", "rnafm")
 )
 #: Those that are found by their place, never by name.
 PLACED = tuple(
@@ -34,10 +35,11 @@ def find_encoder(model: str, pooling: str = "") -> Encoder:
     Parameters
     ----------
     model
-        `kmer1` to `kmer8`; `structure`; `random`, `random:SEED`, `random:rnafm`; `rnafm`, or an RNA-FM elsewhere: a
-        .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`; `multimolecule/NAME@REVISION` or a
-        folder with another of multimolecule's models; each with `:N` behind for its layer N; a folder that a training
-        wrote; or a name that another package has registered. A name goes before a folder that is called so.
+        `mini` or `mini-latent`, which ship; `kmer1` to `kmer8`; `structure`; `random`, `random:SEED`, `random:rnafm`;
+        `rnafm`, or an RNA-FM elsewhere: a .pth, a .safetensors, their folder, or `multimolecule/rnafm@REVISION`;
+        `multimolecule/NAME@REVISION` or a folder with another of multimolecule's models; each with `:N` behind for its
+        layer N; a folder that a training wrote; or a name that another package has registered. A name goes before a
+        folder that is called so.
     pooling
         "mean" or "first", for models with token embeddings; "summary" or "latents", for latent models. The first of the
         two by default.

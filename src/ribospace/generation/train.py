@@ -25,6 +25,7 @@ from ribospace.models.denoiser import DenoiserConfig
 from ribospace.models.device import keep_freed_memory
 from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
 from ribospace.models.latent import LatentAutoencoder
+from ribospace.models.shipped import location_of
 from ribospace.models.surrogate import SurrogateConfig
 from ribospace.progress import Progress, silent, within
 from ribospace.training.config import Named, OptimizerConfig
@@ -75,7 +76,7 @@ def train_diffusion(
     collection
         The molecules.
     latent
-        Folder of the latent model.
+        Folder of the latent model, or the name of one that ships.
     out
         Folder of the generator.
     config
@@ -99,7 +100,7 @@ def train_diffusion(
     checkpoint.require_place(out)
     keep_freed_memory()
     with alone(unfinished(out)):
-        about, model, logs = _trained(collection, Path(latent), unfinished(out), config, progress, warn)
+        about, model, logs = _trained(collection, latent, unfinished(out), config, progress, warn)
         name = config.name or out.name
         checkpoint.save(model, out, name, about, _card(name, about))
         logs.close()
@@ -109,7 +110,7 @@ def train_diffusion(
 
 def _trained(
     collection: Collection,
-    latent: Path,
+    latent: Path | str,
     folder: Path,
     config: DiffusionTrainConfig,
     progress: Progress,
@@ -135,7 +136,7 @@ def _trained(
     model.cpu().give(fitted.surrogate)
     about = {
         "training": dataclasses.asdict(config),
-        "latent": {"name": found.name, "revision": found.revision, "location": str(latent.resolve())},
+        "latent": {"name": found.name, "revision": found.revision, "location": location_of(found.path)},
         "data": {**data.about, "collection": uri if is_remote(uri) else str(Path(uri).resolve())},
         "figures": {**_figures(learner), "stopped": stopped, "said": said, "rewards": fitted.figures},
         "versions": versions("torch", "diffusers"),

@@ -20,6 +20,7 @@ from ribospace.generation.surrogates import FitConfig, fit
 from ribospace.hygiene.split import SPLITS
 from ribospace.models import checkpoint
 from ribospace.models.latent import LatentAutoencoder
+from ribospace.models.shipped import location_of
 from ribospace.models.surrogate import SurrogateConfig
 from ribospace.progress import Progress, silent, within
 from ribospace.sources.measured import Measured, read_measured
@@ -78,7 +79,7 @@ def train_reward(
     table
         See `read_measured`.
     latent
-        Folder of the latent model.
+        Folder of the latent model, or the name of one that ships.
     out
         Folder of the reward.
     config
@@ -129,7 +130,7 @@ def train_reward(
     fitted = fit(latents, targets, parts, sizes, config.fit, config.seed, progress)
     about = {
         "property": {"name": measured.column, "unit": config.unit, **_natural(fitted.figures, measured.column)},
-        "latent": {"name": found.name, "revision": found.revision, "location": str(Path(latent).resolve())},
+        "latent": {"name": found.name, "revision": found.revision, "location": location_of(found.path)},
         "training": dataclasses.asdict(config),
         "data": {"table": str(Path(table).resolve()), "rows": measured.rows, "split": how, "said": said},
         "figures": fitted.figures,

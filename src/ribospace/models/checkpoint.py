@@ -20,6 +20,7 @@ from ribospace.files import cannot_write, sha256, versions, written_whole
 from ribospace.models.autoencoder import Autoencoder
 from ribospace.models.kinds import KINDS, Kind, kind_of
 from ribospace.models.latent import LatentAutoencoder, Model
+from ribospace.models.shipped import place_of
 
 #: 2 added positions, activation, norm_first, tied, nucleobase, letter_head and classes, and renamed the weights.
 FORMAT = 2
@@ -97,12 +98,12 @@ def load(folder: Path | str) -> Checkpoint[Model]: ...
 @overload
 def load(folder: Path | str, network: type[Wanted]) -> Checkpoint[Wanted]: ...
 def load(folder: Path | str, network: type[nn.Module] | None = None) -> Checkpoint[Any]:
-    """Read a model from a folder.
+    """Read a model from a folder, or one that ships.
 
     Parameters
     ----------
     folder
-        What `save` wrote.
+        What `save` wrote; or the name of shipped weights, as a text (see `models.shipped`).
     network
         The class of the network that is asked for; by default one that embeds molecules.
 
@@ -112,7 +113,7 @@ def load(folder: Path | str, network: type[nn.Module] | None = None) -> Checkpoi
         If the folder holds no model, one of another kind or format, its files are damaged, or its config and weights
         disagree (the names are given).
     """
-    folder = Path(folder)
+    folder = place_of(folder)
     said = _read_config(folder)
     kind = _wanted(folder, said, (network,) if network else (Autoencoder, LatentAutoencoder))
     tensors, made_with = _read_weights(folder)

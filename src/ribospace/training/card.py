@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ribospace.training.objectives import LOSSES
 
+MOST_NAMED = 50
 _LEARNED = {
     "written": "writing each next letter, by the decoder",
     "letters": "naming every letter, by the encoder alone",
@@ -98,7 +99,12 @@ def _data(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "held out", f"{data['validation_molecules']:,} molecules, {data['validation_windows']:,} windows{left}"
     yield "split", str(data["split"])
     if training["model"]["classes"]:
-        yield f"labels ({training['data']['label']})", ", ".join(training["model"]["classes"])
+        yield f"labels ({training['data']['label']})", _some(training["model"]["classes"])
+
+
+def _some(classes: Sequence[str]) -> str:
+    """The classes; of very many the first, and how many there are."""
+    return ", ".join(classes if len(classes) <= MOST_NAMED else [*classes[:10], f"… {len(classes):,} in all"])
 
 
 def _training(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

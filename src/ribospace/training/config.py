@@ -157,9 +157,13 @@ class TrainConfig(Settings):
     ----------
     model
         See there.
+    start
+        A trained model whose weights it begins with: a folder, or a name that ships; "" for none. Parts that it lacks,
+        or that have other sizes, such as a classifier of other classes, begin as they would without.
     """
 
     model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    start: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,8 +30,34 @@ from ribospace.training.validation import batches_of, judge, scores
 
 
 def new_autoencoder(config: Any) -> Model:
-    """Make the network of a `TrainConfig`."""
-    return Autoencoder(config.model)
+    """Make the network of a `TrainConfig`, with the weights that it starts from."""
+    model = Autoencoder(config.model)
+    if config.start:
+        begin_with(model, config.start)
+    return model
+
+
+@torch.no_grad()
+def begin_with(model: Autoencoder, start: str) -> None:
+    """Copy a trained model's weights into another, as far as names and shapes agree; those of the encoder must.
+
+    Raises
+    ------
+    UserError
+        If there is no autoencoder, or its encoder has other sizes.
+    """
+    known = checkpoint.load(start, Autoencoder).model.state_dict()
+    own = model.state_dict()
+    encoder = [name for name in own if name.startswith(("embedding.", "encoder"))]
+    wrong = checkpoint.differences(
+        {name: tuple(own[name].shape) for name in encoder},
+        {name: tuple(value.shape) for name, value in known.items() if name in encoder},
+    )
+    if wrong:
+        raise UserError(f"The encoder of {start} has other sizes than the config: {wrong}. Say the same in [model].")
+    for name, value in own.items():
+        if name in known and known[name].shape == value.shape:
+            value.copy_(known[name])
 
 
 def train(
