@@ -155,6 +155,17 @@ def require_ending(path: Path, endings: Iterable[str]) -> None:
         raise UserError(f"{path} ends in none of {', '.join(endings)}: the ending says what to write.")
 
 
+def ids_path(path: Path) -> Path:
+    """Where the ids of an .npy or .faiss file stand.
+
+    Examples
+    --------
+    >>> ids_path(Path("vectors.npy")).name
+    'vectors.ids.txt'
+    """
+    return path.with_suffix(".ids.txt")
+
+
 def sha256(*paths: Path) -> str:
     """SHA-256 of the files' bytes, one after the other, as 64 hexadecimal digits."""
     digest = hashlib.sha256()

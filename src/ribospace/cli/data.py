@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 
+from ribospace.cli.given import one_of, read_file
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.summary import summarize
-from ribospace.errors import UserError, nearest
+from ribospace.errors import UserError
 from ribospace.files import existing_file, identity_of, require_ending
 from ribospace.progress import Progress
 
@@ -208,20 +209,6 @@ def _export_for_embedding_atlas(
     say(as_json, answer, f"Wrote {rows:,} molecules, placed by {shown.name}, to {out}", f"Open it: {command_for(out)}")
 
 
-def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Iterator[pa.RecordBatch]:
-    """Records of a file by its ending; see `import_`."""
-    from ribospace.sources.fasta import read_fasta
-    from ribospace.sources.tables import read_parquet, read_tsv
-
-    gaps: Any = "strip" if strip_gaps else "refuse"
-    lower = name.lower()
-    if lower.endswith((".tsv", ".tsv.gz")):
-        return read_tsv(name, gaps=gaps)
-    if lower.endswith((".parquet", ".pq")):
-        return read_parquet(name, gaps=gaps)
-    return read_fasta(name, gaps=gaps, header=header)  # type: ignore[arg-type]
-
-
 def _read(name: str, strip_gaps: bool, header: str) -> Iterator[pa.RecordBatch]:
     if not _is_built_in(name):
         return read_file(name, strip_gaps=strip_gaps, header=header)
@@ -273,10 +260,3 @@ def _counted(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[
         done += batch.num_rows
         progress(done, None)
         yield batch
-
-
-def one_of(what: str, value: str, known: Iterable[str]) -> None:
-    """Refuse a value that is none of the known ones."""
-    known = list(known)
-    if value not in known:
-        raise UserError(f"{what} cannot be {value!r}. {nearest(value, known)}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.cli.data import one_of
+from ribospace.cli.given import one_of
 from ribospace.cli.output import progress_bar
 from ribospace.errors import UserError
 from ribospace.files import existing_file, written_whole
