@@ -54,10 +54,9 @@ def missing(error: ModuleNotFoundError, what: str, extra: str = "") -> UserError
     `ribospace map` needs lance, which is not installed: pip install 'ribospace[maps]' (or 'ribospace[full]').
     """
     package = (error.name or "").split(".")[0]
-    asked = [extra] if extra else []
-    for one in (*asked, *EXTRAS):
+    for one in (*([extra] if extra else []), *EXTRAS):
         if package in brought_by(one):
-            both = f"'ribospace[{one}]'" if one == "full" or package not in brought_by("full") else ""
-            both = both or f"'ribospace[{one}]' (or 'ribospace[full]')"
-            return UserError(f"{what} needs {package}, which is not installed: pip install {both}.")
+            all_of_it = one != "full" and brought_by(one) <= brought_by("full")
+            other = " (or 'ribospace[full]')" if all_of_it else ""
+            return UserError(f"{what} needs {package}, which is not installed: pip install 'ribospace[{one}]'{other}.")
     return None
