@@ -72,12 +72,13 @@ def test_every_command_opens(name):
 
 PROGRAM = """
 import sys
+from importlib.machinery import PathFinder
 hidden = set(sys.argv.pop(1).split(","))
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in hidden:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Hide())
+class Others(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] in hidden else PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Others
 from ribospace.cli import main
 main()
 """
