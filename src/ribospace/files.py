@@ -54,7 +54,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield beside
         if beside.is_file():
-            with open(beside, "rb") as file:
+            with open(beside, "r+b") as file:  # Windows flushes only what may be written
                 os.fsync(file.fileno())
         if path.is_dir() and beside.is_dir():
             path.replace(folder / "before")
