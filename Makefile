@@ -31,7 +31,7 @@ clean:
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[full]"
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed scripts/browser_for_tests.sh

@@ -18,7 +18,7 @@ SOURCE = Path(ribospace.__file__).parent
 #: Every room and its floor; a room imports only from floors below it, or from itself.
 FLOORS = {
     "errors": 0, "progress": 0,
-    "files": 1,
+    "files": 1, "extras": 1,
     "config": 2, "alphabet": 2, "net": 2,
     "batching": 3, "records": 3, "models": 3, "clusters": 3,
     "sources": 4,

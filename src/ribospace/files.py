@@ -54,7 +54,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield beside
         if beside.is_file():
-            with open(beside, "rb") as file:
+            with open(beside, "r+b") as file:  # Windows flushes only what may be written
                 os.fsync(file.fileno())
         if path.is_dir() and beside.is_dir():
             path.replace(folder / "before")
@@ -153,6 +153,17 @@ def require_ending(path: Path, endings: Iterable[str]) -> None:
     """
     if path.suffix not in endings:
         raise UserError(f"{path} ends in none of {', '.join(endings)}: the ending says what to write.")
+
+
+def ids_path(path: Path) -> Path:
+    """Where the ids of an .npy or .faiss file stand.
+
+    Examples
+    --------
+    >>> ids_path(Path("vectors.npy")).name
+    'vectors.ids.txt'
+    """
+    return path.with_suffix(".ids.txt")
 
 
 def sha256(*paths: Path) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ribospace.collection import Collection, append
-from ribospace.collection.append import IdIndex, hashes_of
+from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.errors import UserError
 from ribospace.records import SCHEMA, record_batch
 

@@ -160,7 +160,7 @@ SLOW_EMBEDDING = """
     def at_most(collection, column, rows):
         return left(collection, column, 25)
 
-    left, engine.left_to_embed = engine.left_to_embed, at_most
+    left, columns.left_to_embed = columns.left_to_embed, at_most
     engine.WRITE_SECONDS = 0.012
     print("begin", flush=True)
     print(embed_collection(Collection.open({path!r}), Slow(3)), flush=True)

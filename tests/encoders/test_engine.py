@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ribospace.alphabet import tokenize
-from ribospace.collection import Collection
+from ribospace.collection import Collection, columns
 from ribospace.encoders import embed_collection, embed_records, engine
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.kmer import KmerEncoder
@@ -74,13 +74,13 @@ def test_pieces_are_bounded_and_written_by_size(tmp_path, molecules, monkeypatch
     monkeypatch.setattr(engine, "PIECE_BYTES", 0)  # the smallest pieces
     monkeypatch.setattr(engine, "WRITE_BYTES", 300 * 5 * 4)
     written = []
-    write = engine.write_vectors
+    write = columns.write_vectors
 
     def noted(store, column, fragment, rows, vectors):
         written.append(len(rows))
         write(store, column, fragment, rows, vectors)
 
-    monkeypatch.setattr(engine, "write_vectors", noted)
+    monkeypatch.setattr(columns, "write_vectors", noted)
     store = Collection.create(tmp_path / "c")
     store.append([molecules(1000, "a", 1)])
     encoder, told = Counting(), []

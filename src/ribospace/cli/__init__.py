@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -9,6 +10,8 @@ import sys
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2, a failure one line and exit code 1."""
     os.environ.setdefault("LANCE_LOG", "error")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a console that lacks a sign is shown its number
     from ribospace.cli.app import app
     from ribospace.errors import UserError, is_disk_full
 

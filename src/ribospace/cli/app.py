@@ -1,46 +1,114 @@
-"""The commands, gathered."""
+"""The commands, gathered; what a command needs is imported when it is called."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import ribospace
-from ribospace.cli import (
-    analogy,
-    assess,
-    atlas,
-    basis,
-    bulk,
-    compare,
-    composition,
-    data,
-    demo,
-    embed,
-    explore,
-    fetch,
-    fold,
-    generate,
-    graph,
-    heads,
-    hygiene,
-    judge,
-    latent,
-    learn,
-    models,
-    relations,
-    serve,
-    trajectory,
-    triples,
-    upkeep,
-)
+from ribospace.extras import missing
 
-app = typer.Typer(
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command is written, as module:function in this folder, what it does, and the extra it asks for."""
+
+    place: str
+    about: str
+    extra: str = ""
+
+
+COMMANDS = {
+    "demo": Command("demo:demo", "See it work, from RNAs to a map", "full"),
+    "import": Command("data:import_", "Bring molecules into a collection", "collection"),
+    "fetch": Command("fetch:fetch", "Fetch molecules from RNAcentral", "rnacentral"),
+    "fetch-bulk": Command("bulk:fetch_bulk", "Fetch all of RNAcentral, or a part", "rnacentral"),
+    "describe": Command("fetch:describe", "Say what molecules are, with their papers", "rnacentral"),
+    "synthesize": Command("data:synthesize", "Make molecules by rule", "collection"),
+    "info": Command("data:info", "Say what a collection holds", "collection"),
+    "optimize": Command("upkeep:optimize", "Make a collection fast to read and filter", "collection"),
+    "export": Command("data:export", "Write files for other programs", "collection"),
+    "dedupe": Command("hygiene:dedupe", "Keep each sequence once", "collection"),
+    "split": Command("hygiene:split", "Divide into train, validation, test", "collection"),
+    "sample": Command("hygiene:sample", "Draw a balanced sample", "collection"),
+    "train": Command("learn:train", "Train a model", "train"),
+    "evaluate": Command("judge:evaluate", "Judge a trained model", "train"),
+    "models": Command("models:models", "List the weights that ship"),
+    "encoders": Command("embed:encoders", "Say what makes vectors"),
+    "embed": Command("embed:embed", "Turn molecules into vectors"),
+    "search": Command("explore:search", "Find a molecule's nearest neighbours", "collection"),
+    "decode": Command("latent:decode", "Write molecules from latents", "generate"),
+    "roundtrip": Command("latent:roundtrip", "Molecules to latents and back", "generate"),
+    "interpolate": Command("latent:interpolate", "Write what lies between two molecules", "generate"),
+    "generate": Command("generate:generate", "Make molecules, steered by rewards", "generate"),
+    "assess": Command("assess:assess", "Judge generated molecules", "generate"),
+    "compare": Command("compare:compare", "Compare representations", "analysis"),
+    "heads": Command("heads:heads", "Look at attention head by head", "analysis"),
+    "attended": Command("graph:attended", "Say which neighbours mattered", "graph"),
+    "compare-projections": Command("compare:compare_projections", "Compare reductions", "analysis"),
+    "relations": Command("relations:relations", "Find RNA1 = ±RNA2 ±RNA3, beside chance", "analysis"),
+    "triples": Command("triples:triples", "Say where given equations stand", "analysis"),
+    "analogy": Command("analogy:analogy", "Add molecules like words: A - B + C", "analysis"),
+    "basis": Command("basis:basis", "See molecules from a basis of others", "analysis"),
+    "trajectory": Command("trajectory:trajectory", "Follow molecules from a root", "analysis"),
+    "composition": Command("composition:composition", "Say what a cluster is made of", "analysis"),
+    "fold": Command("fold:fold", "Fold molecules", "structure"),
+    "map": Command("explore:map_", "Draw molecules in 2 or 3 dimensions", "maps"),
+    "atlas": Command("atlas:atlas", "Write a map as one file for a browser", "maps"),
+    "serve": Command("serve:serve", "Serve a collection to a browser", "web"),
+}
+
+
+class Commands(TyperGroup):
+    """The group: help and completion list commands by name alone, `resolve_command` gives the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, with its parameters."""
+        name, _, rest = super().resolve_command(ctx, args)
+        ctx.invoked_subcommand = name
+        return name, command(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the command; a package that it needs and does not find is a user's mistake."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            name = str(ctx.invoked_subcommand)
+            said = missing(error, f"`ribospace {name}`", COMMANDS[name].extra)
+            if said is None:
+                raise
+            raise said from error
+
+
+def command(name: str) -> Any:
+    """A command as Typer makes it of its function, with its parameters.
+
+    Examples
+    --------
+    >>> [one.name for one in command("encoders").params]
+    ['as_json']
+    """
+    module, _, function = COMMANDS[name].place.partition(":")
+    called = getattr(importlib.import_module(f"ribospace.cli.{module}"), function)
+    if isinstance(called, typer.Typer):
+        return typer.main.get_command(called)
+    alone = _typer()
+    alone.command(name, short_help=COMMANDS[name].about)(called)
+    return typer.main.get_command(alone)
+
+
+def _typer(**options: Any) -> typer.Typer:
+    return typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, **{"add_completion": False, **options})
+
+
+app = _typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     help="RNA molecules as points of a space where they can be compared, searched, added, followed and designed.",
 )
 
@@ -60,40 +128,9 @@ def _options(
     """Ribospace."""
 
 
-app.command(short_help="See it work, from RNAs to a map")(demo.demo)
-app.command("import", short_help="Bring molecules into a collection")(data.import_)
-app.command(short_help="Fetch molecules from RNAcentral")(fetch.fetch)
-app.command("fetch-bulk", short_help="Fetch all of RNAcentral, or a part")(bulk.fetch_bulk)
-app.command(short_help="Say what molecules are, with their papers")(fetch.describe)
-app.command(short_help="Make molecules by rule")(data.synthesize)
-app.command(short_help="Say what a collection holds")(data.info)
-app.command(short_help="Make a collection fast to read and filter")(upkeep.optimize)
-app.command(short_help="Write files for other programs")(data.export)
-app.command(short_help="Keep each sequence once")(hygiene.dedupe)
-app.command(short_help="Divide into train, validation, test")(hygiene.split)
-app.command(short_help="Draw a balanced sample")(hygiene.sample)
-app.add_typer(learn.train, name="train", short_help="Train a model")
-app.command(short_help="Judge a trained model")(judge.evaluate)
-app.command(short_help="List the weights that ship")(models.models)
-app.command(short_help="Say what makes vectors")(embed.encoders)
-app.command(short_help="Turn molecules into vectors")(embed.embed)
-app.command(short_help="Find a molecule's nearest neighbours")(explore.search)
-app.command(short_help="Write molecules from latents")(latent.decode)
-app.command(short_help="Molecules to latents and back")(latent.roundtrip)
-app.command(short_help="Write what lies between two molecules")(latent.interpolate)
-app.command(short_help="Make molecules, steered by rewards")(generate.generate)
-app.command(short_help="Judge generated molecules")(assess.assess)
-app.command(short_help="Compare representations")(compare.compare)
-app.command(short_help="Look at attention head by head")(heads.heads)
-app.command(short_help="Say which neighbours mattered")(graph.attended)
-app.command("compare-projections", short_help="Compare reductions")(compare.compare_projections)
-app.command(short_help="Find RNA1 = ±RNA2 ±RNA3, beside chance")(relations.relations)
-app.command(short_help="Say where given equations stand")(triples.triples)
-app.command(short_help="Add molecules like words: A - B + C")(analogy.analogy)
-app.command(short_help="See molecules from a basis of others")(basis.basis)
-app.command(short_help="Follow molecules from a root")(trajectory.trajectory)
-app.command(short_help="Say what a cluster is made of")(composition.composition)
-app.command(short_help="Fold molecules")(fold.fold)
-app.command("map", short_help="Draw molecules in 2 or 3 dimensions")(explore.map_)
-app.command(short_help="Write a map as one file for a browser")(atlas.atlas)
-app.command(short_help="Serve a collection to a browser")(serve.serve)
+def _later() -> None:
+    """Stand for a command until it is called."""
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, short_help=_command.about)(_later)

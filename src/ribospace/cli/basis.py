@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model
+from ribospace.cli.given import one_of
 from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table, write_rows
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.encoders.named import find_column

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from ribospace.cli.data import To, one_of
+from ribospace.cli.data import To
+from ribospace.cli.given import one_of
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.errors import UserError

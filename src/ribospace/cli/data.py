@@ -11,14 +11,13 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 
+from ribospace.cli.given import is_built_in, one_of, read_input
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.summary import summarize
-from ribospace.errors import UserError, nearest
+from ribospace.errors import UserError
 from ribospace.files import existing_file, identity_of, require_ending
 from ribospace.progress import Progress
-
-BUILT_IN = ("sample", "ribosome", "ribosome-regions")
 
 To = Annotated[str, typer.Option("--to", help="The collection (a folder or URI); made where there is none.")]
 Duplicates = Annotated[
@@ -208,41 +207,6 @@ def _export_for_embedding_atlas(
     say(as_json, answer, f"Wrote {rows:,} molecules, placed by {shown.name}, to {out}", f"Open it: {command_for(out)}")
 
 
-def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Iterator[pa.RecordBatch]:
-    """Records of a file by its ending; see `import_`."""
-    from ribospace.sources.fasta import read_fasta
-    from ribospace.sources.tables import read_parquet, read_tsv
-
-    gaps: Any = "strip" if strip_gaps else "refuse"
-    lower = name.lower()
-    if lower.endswith((".tsv", ".tsv.gz")):
-        return read_tsv(name, gaps=gaps)
-    if lower.endswith((".parquet", ".pq")):
-        return read_parquet(name, gaps=gaps)
-    return read_fasta(name, gaps=gaps, header=header)  # type: ignore[arg-type]
-
-
-def read_input(name: str, strip_gaps: bool = False, header: str = "id") -> Iterator[pa.RecordBatch]:
-    """Records of a file, or of molecules that ship with the package by their name."""
-    if not is_built_in(name):
-        return read_file(name, strip_gaps=strip_gaps, header=header)
-    from ribospace.sources.ribosome import read_regions, read_ribosome
-    from ribospace.sources.sample import read_sample
-
-    readers = {"sample": read_sample, "ribosome": read_ribosome, "ribosome-regions": read_regions}
-    return readers[name]()
-
-
-def is_input(name: str) -> bool:
-    """Whether a name means molecules to be read (a file, standard input, some that ship), and no collection."""
-    return name == "-" or Path(name).is_file() or (is_built_in(name) and not Path(name).exists())
-
-
-def is_built_in(name: str) -> bool:
-    """Whether a name means molecules that ship with the package."""
-    return name in BUILT_IN and not Path(name).is_file()  # a folder may be a collection of that name
-
-
 def _identity(name: str) -> list[Any]:
     """What tells that a file is the same as before."""
     if is_built_in(name):
@@ -280,10 +244,3 @@ def _counted(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[
         done += batch.num_rows
         progress(done, None)
         yield batch
-
-
-def one_of(what: str, value: str, known: Iterable[str]) -> None:
-    """Refuse a value that is none of the known ones."""
-    known = list(known)
-    if value not in known:
-        raise UserError(f"{what} cannot be {value!r}. {nearest(value, known)}")

@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pyarrow as pa
 import typer
 
-from ribospace.cli.data import one_of, read_file
+from ribospace.cli.given import one_of, read_file
 from ribospace.cli.output import Json, progress_bar, say, table
-from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.encoders.named import POOLINGS
 from ribospace.errors import UserError
-from ribospace.files import existing_file
+from ribospace.files import existing_file, ids_path
 from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ribospace.collection import Collection
     from ribospace.encoders.base import Encoder
     from ribospace.encoders.engine import Embedded
     from ribospace.encoders.registry import Offer
@@ -104,20 +105,26 @@ def embed(
     if tokens:
         if out is None:
             raise UserError("--tokens makes a table of its own: say where, --out tokens.lance")
-        store = None if is_file else Collection.open(what)
+        store = None if is_file else _opened(what)
         encoder = find_encoder(model, pool)
         batches = read_file(what, strip_gaps=strip_gaps) if store is None else store.read(["id", "sequence"])
         _into_table(batches, None if store is None else len(store), encoder, out, half, as_json)
     elif not is_file:
         if out is not None:
             raise UserError(f"{what} is a collection: its vectors stay in it. Leave --out out, then export it.")
-        store, encoder = Collection.open(what), find_encoder(model, pool)
+        store, encoder = _opened(what), find_encoder(model, pool)
         _into_collection(store, encoder, column, half, overwrite, embed_all, as_json)
     elif out is None:
         raise UserError(f"{what} is a file: say where its vectors go, --out vectors.parquet (or .npy, .h5ad).")
     else:
         name = what if what == "-" else str(existing_file(what))
         _into_file(name, find_encoder(model, pool), Path(out), strip_gaps, as_json)
+
+
+def _opened(what: str) -> Collection:
+    from ribospace.collection import Collection
+
+    return Collection.open(what)
 
 
 def _into_collection(
@@ -145,7 +152,6 @@ def _into_collection(
 
 
 def _into_file(name: str, encoder: Encoder, out: Path, strip_gaps: bool, as_json: bool) -> None:
-    from ribospace.collection.export_vectors import ids_path
     from ribospace.encoders.vectors import embed_to_file
 
     with progress_bar("Embedding") as progress:

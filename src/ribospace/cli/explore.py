@@ -13,8 +13,8 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
-from ribospace.cli.data import is_input, read_input
 from ribospace.cli.embed import Pool
+from ribospace.cli.given import is_input, read_input
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.collection.projections import POOLING as PROJECTION

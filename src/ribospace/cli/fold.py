@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 
-from ribospace.cli.data import read_file
 from ribospace.cli.fold_drawings import MOST_OF_COLLECTION, Asked, asked_for, require_fitting
 from ribospace.cli.fold_drawings import draw as drawn
+from ribospace.cli.given import read_file
 from ribospace.cli.output import Json, progress_bar, say, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, update_rows

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.cli.data import one_of
+from ribospace.cli.given import one_of
 from ribospace.cli.output import progress_bar
 from ribospace.errors import UserError
 from ribospace.files import existing_file, written_whole
@@ -141,14 +141,16 @@ def require_fitting(asked: Asked | None, ids: Sequence[str], sequences: Sequence
 
 
 def file_names(ids: Sequence[str]) -> list[str]:
-    """Names of files for ids, without endings, no two alike also where capitals do not count.
+    """Names of files for ids, without endings, no two alike also where capitals do not count, none that Windows keeps.
 
     Examples
     --------
+    >>> file_names(["NUL"])
+    ['NUL-2']
     >>> file_names(["a/1", "a_1", "A_1", "..", "a/1"])
     ['a_1', 'a_1-2', 'A_1-3', '_', 'a_1-4']
     """
-    names, taken = [], set()
+    names, taken = [], {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
     for one in ids:
         plain = re.sub(r"[^A-Za-z0-9._-]|^\.+", "_", one)[:LONGEST_NAME] or "_"
         name, number = plain, 1

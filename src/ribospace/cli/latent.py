@@ -12,12 +12,12 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
-from ribospace.cli.data import read_file
+from ribospace.cli.given import read_file
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
-from ribospace.files import is_file, require_ending, written_whole
+from ribospace.files import ids_path, is_file, require_ending, written_whole
 from ribospace.models.shipped import LATENT
 from ribospace.records import clean
 
@@ -198,8 +198,6 @@ def _one(given: str, data: str) -> str:
 
 
 def _from_file(path: Path) -> tuple[Iterator[tuple[list[str], npt.NDArray[np.float32]]], int, int]:
-    from ribospace.collection.export_vectors import ids_path
-
     require_ending(path, (".npy",))
     try:
         latents = np.load(path, mmap_mode="r", allow_pickle=False)

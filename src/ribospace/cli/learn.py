@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ribospace.training.config import AnyTrainConfig
 
 Chosen = TypeVar("Chosen")
-train = typer.Typer(no_args_is_help=True, help="Train a model.", rich_markup_mode=None)
+train = typer.Typer(no_args_is_help=True, add_completion=False, help="Train a model.", rich_markup_mode=None)
 
 
 @train.callback()

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model
+from ribospace.cli.given import one_of
 from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say
 from ribospace.collection import Collection
 from ribospace.collection.store import vectors_of

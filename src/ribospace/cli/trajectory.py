@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from ribospace.cli.data import one_of
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model
+from ribospace.cli.given import one_of
 from ribospace.cli.output import CollectionAt, Json, progress_bar, require_own, say, table, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, require_addable, update_rows

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 
+from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.collection.store import Collection, Duplicates, require_column_name
 from ribospace.errors import UserError, is_disk_full
 from ribospace.files import cannot_write, written_whole
@@ -262,47 +261,3 @@ class _Journal:
             return
         with written_whole(self.path) as beside:
             beside.write_text(json.dumps(self.runs), encoding="utf-8")
-
-
-class IdIndex:
-    """A set of ids as sorted 128-bit hashes, (2, n) as `hashes_of` gives them: 16 bytes an id, whatever its length."""
-
-    def __init__(self) -> None:
-        self._runs: list[npt.NDArray[np.uint64]] = []  # each (2, n), sorted by its first row
-
-    def contains(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """(n,) whether each id is in the set."""
-        if not self._runs:
-            return np.zeros(hashes.shape[1], dtype=bool)
-        order = np.argsort(hashes[0])
-        found = np.empty(len(order), dtype=bool)
-        found[order] = self._contains(hashes[:, order])
-        return found
-
-    def _contains(self, ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        found = np.zeros(ordered.shape[1], dtype=bool)
-        for run in self._runs:
-            at = np.minimum(np.searchsorted(run[0], ordered[0]), run.shape[1] - 1)
-            found |= (run[:, at] == ordered).all(axis=0)
-        return found
-
-    def add(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Put ids in; (n,) whether each was new, also against those before it in `hashes`."""
-        order = np.argsort(hashes[0], kind="stable")
-        ordered = hashes[:, order]
-        fresh = ~self._contains(ordered)
-        fresh[1:] &= ~(ordered[:, 1:] == ordered[:, :-1]).all(axis=0)
-        if fresh.any():
-            self._runs.append(ordered[:, fresh])
-        while len(self._runs) > 1 and self._runs[-2].shape[1] < 2 * self._runs[-1].shape[1]:
-            both = np.concatenate([self._runs.pop(), self._runs.pop()], axis=1)
-            self._runs.append(both[:, np.argsort(both[0], kind="stable")])
-        new = np.empty(len(order), dtype=bool)
-        new[order] = fresh
-        return new
-
-
-def hashes_of(ids: pa.Array) -> npt.NDArray[np.uint64]:
-    """(2, n) two independent 64-bit hashes of each id."""
-    series = pl.Series(pl.from_arrow(ids))
-    return np.stack([series.hash(seed=11).to_numpy(), series.hash(seed=1117).to_numpy()])

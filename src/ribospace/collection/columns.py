@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ribospace.collection.store import Collection, EmbeddingInfo, require_column_name
+from ribospace.collection.embedding import EmbeddingInfo
+from ribospace.collection.store import Collection, require_column_name
 from ribospace.errors import UserError
 from ribospace.files import disk_full_said
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.collection.projections import embeddings_proper
-from ribospace.collection.store import Collection, EmbeddingInfo, vectors_of
+from ribospace.collection.store import Collection, vectors_of
 from ribospace.errors import UserError
-from ribospace.files import disk_full_said, written_whole
+from ribospace.files import disk_full_said, ids_path, written_whole
 
 VECTORS, METADATA, CONFIG = "vectors.tsv", "metadata.tsv", "projector_config.pbtxt"
 FIELDS = ("id", "rna_type", "length", "description")  # what the projector can colour and search by
@@ -28,17 +29,6 @@ def is_for_vectors(path: Path | str) -> bool:
     (True, True, False)
     """
     return Path(path).suffix in ("", ".npy", ".faiss")
-
-
-def ids_path(path: Path) -> Path:
-    """Where the ids of an .npy or .faiss file stand.
-
-    Examples
-    --------
-    >>> ids_path(Path("vectors.npy")).name
-    'vectors.ids.txt'
-    """
-    return path.with_suffix(".ids.txt")
 
 
 def export_vectors(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.collection import append
+from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.collection.store import Collection
 from ribospace.files import disk_full_said
 
@@ -18,14 +19,14 @@ class Intake:
     """Takes records in, each id once; made by `intake`."""
 
     def __init__(self, collection: Collection) -> None:
-        self._collection, self._ids = collection, append.IdIndex()
+        self._collection, self._ids = collection, IdIndex()
         self._waiting: list[pa.RecordBatch] = []
         for batch in collection.read(["id"]):
-            self._ids.add(append.hashes_of(batch.column("id")))
+            self._ids.add(hashes_of(batch.column("id")))
 
     def holds(self, ids: list[str]) -> npt.NDArray[np.bool_]:
         """(n,) whether each id is in the collection or waits for the next commit."""
-        return self._ids.contains(append.hashes_of(pa.array(ids, pa.string())))
+        return self._ids.contains(hashes_of(pa.array(ids, pa.string())))
 
     @property
     def waiting(self) -> int:
@@ -34,7 +35,7 @@ class Intake:
 
     def add(self, batch: pa.RecordBatch) -> int:
         """Take in those records whose id is new, and say how many these are."""
-        fresh = self._ids.add(append.hashes_of(batch.column("id")))
+        fresh = self._ids.add(hashes_of(batch.column("id")))
         if fresh.any():
             self._waiting.append(batch.filter(pa.array(fresh)))
         return int(fresh.sum())

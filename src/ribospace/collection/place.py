@@ -7,9 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import lance
-import platformdirs
-
 from ribospace.errors import UserError
 
 TABLE = "molecules"
@@ -51,6 +48,8 @@ def home_of(uri: str) -> Path:
     """The folder of a collection's lock and journals: its own, or for a URI one in the user's state folder."""
     if not is_remote(uri):
         return Path(uri)
+    import platformdirs
+
     digest = hashlib.sha256(uri.encode()).hexdigest()[:12]
     return platformdirs.user_state_path("ribospace") / "collections" / f"{uri.rsplit('/', 1)[-1]}-{digest}"
 
@@ -63,6 +62,8 @@ def dataset_at(uri: str) -> Any | None:
     UserError
         If what is there cannot be read.
     """
+    import lance
+
     try:
         return lance.dataset(f"{uri}/{TABLE}.lance")
     except (ValueError, RuntimeError, OSError) as error:

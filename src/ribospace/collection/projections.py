@@ -17,9 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.collection.layout import count_vectors
 from ribospace.collection.rows import refuse_broken_import
-from ribospace.collection.store import Collection, EmbeddingInfo, require_column_name
+from ribospace.collection.store import Collection, require_column_name
 from ribospace.errors import UserError
 from ribospace.files import disk_full_said
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.collection.place import TABLE, dataset_at, first_line, home_of, is_remote, uri_of
 from ribospace.errors import UserError, nearest
 from ribospace.files import cannot_write, missing_folders, remove_made
@@ -31,51 +31,6 @@ FORMAT = "1"
 _BAD_CONDITION = ("No field named", "Schema error", "sql parser", "Invalid user input", "Invalid input", "SQL")
 
 Duplicates: TypeAlias = Literal["refuse", "keep-first"]
-
-
-@dataclass(frozen=True)
-class EmbeddingInfo:
-    """What a collection knows of an embedding column.
-
-    Attributes
-    ----------
-    column, encoder, revision, pooling
-        The column's name; the encoder that made it, its revision (a hash of its weights or options) and its pooling.
-    width
-        Numbers in a vector.
-    location
-        What to name to read the encoder again, such as its folder, or "" where its name does.
-    """
-
-    column: str
-    encoder: str
-    revision: str
-    pooling: str
-    width: int
-    location: str = ""
-
-    def metadata(self) -> dict[str, str]:
-        """The Arrow field metadata that says this."""
-        return {
-            "encoder": self.encoder,
-            "revision": self.revision,
-            "pooling": self.pooling,
-            "width": str(self.width),
-            "location": self.location,
-        }
-
-    @classmethod
-    def of(cls, field: pa.Field) -> EmbeddingInfo:
-        """What a column of vectors says of itself."""
-        said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-        return cls(
-            column=field.name,
-            encoder=said.get("encoder", field.name),
-            revision=said.get("revision", ""),
-            pooling=said.get("pooling", "given"),
-            width=field.type.list_size,
-            location=said.get("location", ""),
-        )
 
 
 class Collection:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ribospace.collection.append import IdIndex, hashes_of
+from ribospace.collection.embedding import EmbeddingInfo
+from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.collection.place import first_line, home_of, is_remote, uri_of
-from ribospace.collection.store import EmbeddingInfo, ids_in
+from ribospace.collection.store import ids_in
 from ribospace.errors import UserError
 from ribospace.files import cannot_write, disk_full_said, require_ending
 

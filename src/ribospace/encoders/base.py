@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ribospace.alphabet import Tokens
-from ribospace.collection import EmbeddingInfo
+from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.errors import UserError
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.alphabet import tokenize
-from ribospace.collection import Collection
-from ribospace.collection.columns import begin_embedding, left_to_embed, write_vectors
 from ribospace.encoders.base import Encoder
 from ribospace.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from ribospace.collection import Collection
 
 WRITE_SECONDS = 30.0
 WRITE_BYTES = 128 << 20
@@ -63,6 +65,8 @@ def embed_collection(
     -------
     Embedded
     """
+    from ribospace.collection.columns import begin_embedding, left_to_embed
+
     name = column or encoder.column
     with collection.writing():
         begin_embedding(collection, encoder.info(name), half=half, overwrite=overwrite)
@@ -103,6 +107,8 @@ class _Waiting:
             self.write()
 
     def write(self) -> None:
+        from ribospace.collection.columns import write_vectors
+
         if self.rows:
             rows, vectors = np.concatenate(self.rows), np.concatenate(self.vectors)
             write_vectors(self.collection, self.column, self.fragment, rows, vectors)

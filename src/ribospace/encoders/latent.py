@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ribospace.alphabet import PAD, Tokens, detokenize, letters_of, tokenize
 from ribospace.batching import token_budget_batches
-from ribospace.collection.token_table import TokenTable
 from ribospace.encoders.adapters import AutoencoderEncoder
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.network import NetworkEncoder, Rows
@@ -222,6 +221,8 @@ class TokenCache:
     """
 
     def __init__(self, encoder: Encoder, place: str) -> None:
+        from ribospace.collection.token_table import TokenTable
+
         self.encoder, self.table = encoder, TokenTable.open_or_create(place, encoder.info(), half=True)
         self._row = {sequence: row for row, sequence in enumerate(self.table.sequences())}
         self._waiting: dict[str, npt.NDArray[np.floating[Any]]] = {}

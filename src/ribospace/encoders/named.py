@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ribospace.collection import Collection, EmbeddingInfo
-from ribospace.collection.projections import POOLING as PROJECTION
+from typing import TYPE_CHECKING
+
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.registry import find_encoder, names_place
 from ribospace.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from ribospace.collection import Collection, EmbeddingInfo
 
 POOLINGS = ("mean", "first", "summary", "latents")
 
@@ -50,6 +53,8 @@ def encoder_of(info: EmbeddingInfo, model: str = "") -> Encoder:
     UserError
         If the column was made elsewhere, or the encoder is gone or is another by now.
     """
+    from ribospace.collection.projections import POOLING as PROJECTION
+
     if info.pooling == PROJECTION:
         raise UserError(
             f"{info.column!r} is a stored map: a new sequence has no vector in it. Query by a molecule's id."

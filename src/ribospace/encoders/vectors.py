@@ -9,13 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ribospace.collection.append import IdIndex, hashes_of
-from ribospace.collection.export import write_h5ad
-from ribospace.collection.export_vectors import ids_path
+from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.engine import embed_records
 from ribospace.errors import UserError
-from ribospace.files import require_ending, written_whole
+from ribospace.files import ids_path, require_ending, written_whole
 from ribospace.progress import Progress, silent
 from ribospace.records import place_of
 
@@ -102,6 +100,8 @@ def _parquet(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, pr
 
 
 def _h5ad(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progress: Progress) -> int:
+    from ribospace.collection.export import write_h5ad
+
     records, vectors = zip(*embed_records(batches, encoder, progress), strict=True)
     table = pa.Table.from_batches([batch.replace_schema_metadata(None) for batch in records])
     given = [field.name for field in table.schema if pa.types.is_nested(field.type)]

@@ -65,6 +65,6 @@ def keep_freed_memory() -> bool:
     trim_threshold, mmap_max = -1, -4  # malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no library of the process itself
         return False
     return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1))
