@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import filelock
 import lance
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ import pyarrow as pa
 
 from ribospace.collection.place import TABLE, dataset_at, first_line, home_of, is_remote, uri_of
 from ribospace.errors import UserError, nearest
-from ribospace.files import cannot_write, missing_folders, remove_made
+from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_made
 from ribospace.records import SCHEMA
 
 if TYPE_CHECKING:
@@ -196,14 +195,9 @@ class Collection:
         """
         if is_remote(self.uri):
             self.home.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.home / ".lock", timeout=0)
-        try:
-            with lock:
-                yield
-        except PermissionError as error:
-            raise cannot_write(self.uri, error) from error
-        except filelock.Timeout as error:
-            raise UserError(f"Another command is writing to {self.uri}. Wait until it ends.") from error
+        taken = f"Another command is writing to {self.uri}. Wait until it ends."
+        with one_at_a_time(self.home / ".lock", self.uri, taken):
+            yield
 
     # ---------------------------------------------------------------- what is in it
 
