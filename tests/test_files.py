@@ -254,3 +254,27 @@ def test_a_replacement_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         with written_whole(out) as beside:
             beside.mkdir()
     assert everything(tmp_path) == ["before", "model"]
+
+
+def test_a_file_is_never_beside_the_companion_of_another(tmp_path, monkeypatch):
+    """Between the two renames, where a kill may come, there is no vectors.npy."""
+    out, ids = tmp_path / "a.npy", tmp_path / "a.ids.txt"
+    replace, seen = Path.replace, []
+
+    def watched(self, target):
+        done = replace(self, target)
+        seen.append({path.name: path.read_text() for path in (out, ids) if path.exists()})
+        return done
+
+    monkeypatch.setattr(Path, "replace", watched)
+    for said in ("old", "new"):
+        with files.written_together(out, ids) as (beside, other):
+            beside.write_text(said)
+            other.write_text(said)
+    assert all(len(set(one.values())) == 1 for one in seen)
+    assert seen[-1] == {"a.npy": "new", "a.ids.txt": "new"}
+    with pytest.raises(ValueError, match="no"):
+        with files.written_together(out, ids) as (beside, other):
+            raise ValueError("no")
+    assert out.read_text() == ids.read_text() == "new"
+    assert everything(tmp_path) == ["a.ids.txt", "a.npy"]

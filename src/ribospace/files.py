@@ -66,8 +66,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield beside
         if beside.is_file():
-            with open(beside, "rb") as file:
-                os.fsync(file.fileno())
+            _sync(beside)
         _put(beside, path)
     except OSError as error:
         if error.filename is not None and not str(error.filename).startswith(str(folder)) and not is_disk_full(error):
@@ -76,6 +75,39 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         remove_made(folder, missing)
         lock.release()
+
+
+@contextmanager
+def written_together(path: Path, companion: Path) -> Iterator[tuple[Path, Path]]:
+    """Write a file and one that says what its rows are, as `written_whole` does each.
+
+    A kill between the two leaves no `path` rather than one beside the companion of another.
+
+    Yields
+    ------
+    beside, other : Path
+        Where to write.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with written_together(folder / "a.npy", folder / "a.ids.txt") as (beside, other):
+    ...     _ = beside.write_bytes(b"vectors"), other.write_text("ids")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a.ids.txt', 'a.npy']
+    """
+    with written_whole(path) as beside, written_whole(companion) as other:
+        yield beside, other
+        if path.is_file():
+            for file in (beside, other):
+                _sync(file)  # so that a disk that is full is noticed while the old one is there
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _folder_beside(path: Path) -> tuple[Path, filelock.BaseFileLock]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ribospace.collection.place import TABLE, dataset_at, first_line, home_of, is_remote, uri_of
+from ribospace.collection.place import TABLE, cannot_read, dataset_at, first_line, home_of, is_remote, uri_of
 from ribospace.errors import UserError, nearest
 from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_made
 from ribospace.records import SCHEMA
@@ -308,7 +308,7 @@ class Collection:
             if where is None or not any(word in text for word in _BAD_CONDITION):
                 if isinstance(error, ValueError):
                     raise
-                raise UserError(f"The collection {self.uri} cannot be read: {first_line(error)}") from error
+                raise cannot_read(self.uri, error) from error
             raise UserError(
                 f"{where!r} is not a condition on {self.uri}: {first_line(error)}. "
                 f"Its columns: {', '.join(self.plain_columns)}; text stands in 'single quotes'."

@@ -111,11 +111,7 @@ def generate_table(
     generator.rows_of(run.request.types)
     said = json.loads(json.dumps(run.said(generator)))
     note = folder / ASKED
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
-        raise UserError(
-            f"{folder} holds the parts of another run. Finish it with the command it was begun with, remove that "
-            "folder, or choose another --out."
-        )
+    _require_same(note, said)
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(note) as beside:
         beside.write_text(json.dumps(said, indent=1), encoding="utf-8")
@@ -124,13 +120,37 @@ def generate_table(
     parts = []
     for begin in range(0, run.count, PART):
         path = folder / f"{begin:09d}.parquet"
-        if not path.exists():
+        part = _earlier(path)
+        if part is None:
+            part = _part(generator, run, range(begin, min(begin + PART, run.count)), progress)
             with written_whole(path) as beside:
-                numbers = range(begin, min(begin + PART, run.count))
-                pq.write_table(_part(generator, run, numbers, progress), beside)
-        parts.append(pq.read_table(path))
+                pq.write_table(part, beside)
+        parts.append(part)
         progress(min(begin + PART, run.count), run.count)
     return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _require_same(note: Path, said: dict[str, Any]) -> None:
+    """Refuse to go on with the parts of another run, or of one that cannot be told."""
+    if not note.exists():
+        return
+    try:
+        same = json.loads(note.read_text(encoding="utf-8")) == said
+    except (OSError, ValueError) as error:
+        raise UserError(f"{note} is damaged. Remove {note.parent} to begin from the start.") from error
+    if not same:
+        raise UserError(
+            f"{note.parent} holds the parts of another run. Finish it with the command it was begun with, remove that "
+            "folder, or choose another --out."
+        )
+
+
+def _earlier(path: Path) -> pa.Table | None:
+    """A part that an earlier run made; None where there is none or it is damaged, as it is then made again."""
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid):
+        return None
 
 
 def forget(folder: Path) -> None:
