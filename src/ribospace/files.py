@@ -68,10 +68,11 @@ def written_whole(path: Path) -> Iterator[Path]:
         if beside.is_file():
             _sync(beside)
         _put(beside, path)
-    except OSError as error:
-        if error.filename is not None and not str(error.filename).startswith(str(folder)) and not is_disk_full(error):
-            raise
-        raise cannot_write(path, error) from error
+    except Exception as error:
+        of_another = getattr(error, "filename", None) is not None and not str(error.filename).startswith(str(folder))
+        if is_disk_full(error) or (isinstance(error, OSError) and not of_another):
+            raise cannot_write(path, error) from error
+        raise
     finally:
         remove_made(folder, missing)
         lock.release()

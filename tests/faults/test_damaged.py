@@ -87,7 +87,7 @@ def test_locks_of_nobody_and_files_of_nobody(zygote, workshop, reader):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [half, empty, zeros])
-@pytest.mark.parametrize("file", ["asked.json", "000000000.parquet"])
+@pytest.mark.parametrize("file", ["run.json", "000000000.parquet"])
 def test_damaged_parts_of_a_generation(zygote, workshop, file, damage):
     """Parts that cannot be read are made again, or refused in one sentence that names them."""
     case = next(one for one in CASES if one.name == "generate")

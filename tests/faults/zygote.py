@@ -1,10 +1,9 @@
 """A process that has loaded everything once and forks for each command: a second a case less than a new Python.
 
-It reads requests, a JSON object a line, and answers each with one. `start` forks a command and gives its process id;
-`wait` gives its status. A `program` is run in place of a
-command. One that is started with a moment (`at`) kills itself, by SIGKILL, before its n-th change
-of the folder it works in: a file opened for writing, a folder made, a rename, a removal, or a file of Lance's that has
-appeared. Without one it counts its moments. What it says goes to files.
+It reads requests, a JSON object a line, and answers each with one. `start` forks a command (or a `program`) and gives
+its process id; `wait` gives its status. One that is started with a moment (`at`) kills itself, by SIGKILL, before its
+n-th change of the folder it works in: a file opened for writing, a folder made, a rename, a removal, or a file of
+Lance's that has appeared. With `counted` it says how many there were, and its peak of memory. What it says goes to files.
 """
 
 import importlib
