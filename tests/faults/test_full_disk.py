@@ -9,7 +9,7 @@ from tests.faults.cases import CASES
 from tests.faults.test_killed import LONG, nothing_of_before_is_lost
 from tests.faults.workshop import contents, left_over
 
-CHEAP = {"export", "import"}
+CHEAP = {"export", "import", "import:new"}
 MEGABYTES = 64
 #: Commands that keep what they made so far, and go on.
 KEEPS = {"demo"}

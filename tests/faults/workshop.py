@@ -16,7 +16,7 @@ from ribospace.collection import Collection
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 #: Keys that differ from run to run.
-VOLATILE = {"seconds", "made", "asked", "training_seconds", "per_second", "date", "speed", "molecules_per_second"}
+VOLATILE = {"seconds", "made", "asked", "date", "molecules_per_second", "tokens_per_second", "molecules_a_second"}
 HIDDEN_LEFT = re.compile(r"(^|/)\.[^/]+\.[a-z0-9_]{8}(/|$)")
 
 

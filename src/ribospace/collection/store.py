@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ribospace.collection.place import TABLE, cannot_read, dataset_at, first_line, home_of, is_remote, uri_of
 from ribospace.errors import UserError, nearest
-from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_made
+from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_empty, remove_made
 from ribospace.records import SCHEMA
 
 if TYPE_CHECKING:
@@ -130,11 +130,15 @@ class Collection:
             taken = path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir()))
         if taken:
             raise UserError(f"{uri} exists and is not empty. Choose a new name for the collection.")
+        missing = missing_folders(Path(uri))
         try:
             if not is_remote(uri):
                 path.mkdir(parents=True, exist_ok=True)
             _connect(uri).create_table(TABLE, schema=SCHEMA.with_metadata({"ribospace.collection": FORMAT}))
         except (OSError, RuntimeError) as error:
+            if not is_remote(uri):
+                _remove_unmade(Path(uri))
+                remove_empty(missing)
             raise cannot_write(uri, error) from error
         return cls(uri, dataset_at(uri))
 
@@ -169,9 +173,7 @@ class Collection:
         if is_remote(uri):
             there = dataset_at(uri) is not None
         else:
-            table = path / f"{TABLE}.lance"
-            if table.is_dir() and not any(entry.is_file() for entry in table.rglob("*")):
-                shutil.rmtree(table)  # a kill between making the folder and its first version
+            _remove_unmade(path)
             there = any(path.glob("*.lance"))
         if there:
             return cls.open(uri)
@@ -399,6 +401,13 @@ def _connect(uri: str) -> Any:
     import lancedb  # takes most of a second: what only reads does without it
 
     return lancedb.connect(uri, read_consistency_interval=timedelta(0))
+
+
+def _remove_unmade(path: Path) -> None:
+    """Take away a table without a first version, which a kill or a full disk leaves."""
+    table = path / f"{TABLE}.lance"
+    if table.is_dir() and not any(entry.is_file() for entry in table.rglob("*")):
+        shutil.rmtree(table)
 
 
 def vectors_of(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.float32]:
