@@ -54,7 +54,7 @@ def test_a_damaged_collection(zygote, workshop, part, damage, reader):
     if reader in ("export", "train") or ended.code:
         said = ended.require_one_sentence()
         assert "rnas" in said
-        assert "Copy it again" in said or "Make one" in said, said
+        assert "copy it again" in said or "Make one" in said, said
     assert not (workshop / "all.parquet").exists()
 
 

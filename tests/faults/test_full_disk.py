@@ -42,6 +42,7 @@ def test_full(zygote, material, small_disk, case, free):
         assert "Free some space" in said
         made = {name for name in now if case.out and name not in before and name.split("/")[0] == case.out}
         assert not made or case.command in KEEPS, made
+        assert not case.store or case.store in before or not (here / case.store).exists()
         (disk / "filler").unlink()
         again = zygote.run(here, case.line)
         assert again.code == 0, again

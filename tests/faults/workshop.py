@@ -99,7 +99,8 @@ class Zygote:
 def contents(folder: Path, loose: tuple[str, ...] = ()) -> dict[str, Any]:
     """What every file and collection of a folder says, without what differs from run to run.
 
-    A collection counts by its rows; files that match `loose` by being there and not being empty.
+    A collection counts by its rows, one without a first version as none; files that match `loose` by being there and
+    not being empty.
     """
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
@@ -110,7 +111,8 @@ def contents(folder: Path, loose: tuple[str, ...] = ()) -> dict[str, Any]:
             continue
         found[name] = bool(path.stat().st_size) if any(path.match(one) for one in loose) else _said(path)
     for table in sorted(folder.rglob("molecules.lance")):
-        found[str(table.parent.relative_to(folder))] = rows_of(table.parent)
+        if any(one.is_file() for one in table.rglob("*")):
+            found[str(table.parent.relative_to(folder))] = rows_of(table.parent)
     return found
 
 
