@@ -115,11 +115,10 @@ def soak(folder: Path, seconds: float, clients: int) -> dict[str, Any]:
     """Serve a collection for so many seconds to so many clients, and say what was seen."""
     place = folder / "rnas"
     prepare(place)
-    with _running(SERVE, "serve", str(place), "--model", EMBEDDING, "--port", "0") as server:
-        assert server.stderr is not None
-        lines = iter(server.stderr.readline, "")
-        port = next(int(found[1]) for line in lines if (found := re.search(r"http://127\.0\.0\.1:(\d+)/", line)))
-        with _running(WRITE, str(place)):
+    log = folder / "server.log"
+    with _running(log, SERVE, "serve", str(place), "--model", EMBEDDING, "--port", "0") as server:
+        port = _port(log, server)
+        with _running(folder / "writer.log", WRITE, str(place)):
             seen = asyncio.run(_load(port, server.pid, seconds, clients))
         at_the_end = len(Collection.open(place))
     return _said(seen, seconds, clients) | {"molecules_at_the_end": at_the_end}
@@ -151,17 +150,29 @@ def write_on(place: str) -> None:
 
 
 @contextmanager
-def _running(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, text=True)
+def _running(log: Path, program: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python program that must live until the block ends; what it says goes to a file, as a pipe would fill."""
+    with open(log, "wb") as said:
+        process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=said, stderr=said)
     try:
         yield process
-        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert process.poll() is None, log.read_text(encoding="utf-8")
     finally:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _port(log: Path, server: subprocess.Popen[bytes]) -> int:
+    """Where the server listens, as soon as it says so."""
+    while True:
+        said = log.read_text(encoding="utf-8")
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)/", said):
+            return int(found[1])
+        assert server.poll() is None, said
+        time.sleep(0.2)
 
 
 # ---------------------------------------------------------------- clients
