@@ -67,5 +67,4 @@ def is_of_store(error: BaseException) -> bool:
     >>> is_of_store(ValueError("no"))
     False
     """
-    text = str(error)
-    return "LanceError" in text or "lance error" in text or ".lance/" in text
+    return any(word in str(error) for word in ("LanceError", "lance error", ".lance/", "/lance/rust/"))

@@ -42,7 +42,7 @@ def _fail(error: BaseException) -> None:
     first = (str(error).splitlines() or [""])[0]
     if is_of_store(error):
         mend = "If its files are damaged, copy it again or import its molecules into a new one."
-        _end(f"A collection cannot be read or written ({first[:300]}). {mend}", 2)
+        _end(f"A collection cannot be read or written ({first.split(', /')[0][:300]}). {mend}", 2)
     _end(f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.", 1)
 
 

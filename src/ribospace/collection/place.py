@@ -74,8 +74,8 @@ def dataset_at(uri: str) -> Any | None:
 
 
 def cannot_read(uri: str, error: BaseException) -> UserError:
-    """Turn a failed reading of a collection into one clear sentence."""
-    return UserError(f"The collection {uri} cannot be read: {first_line(error)}. {MEND}")
+    """Turn an error of the store into one clear sentence."""
+    return UserError(f"The collection {uri} cannot be read or written: {first_line(error)}. {MEND}")
 
 
 def first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.collection.place import TABLE, cannot_read, dataset_at, first_line, home_of, is_remote, uri_of
-from ribospace.errors import UserError, nearest
+from ribospace.errors import UserError, is_disk_full, is_of_store, nearest
 from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_empty, remove_made
 from ribospace.records import SCHEMA
 
@@ -199,7 +199,12 @@ class Collection:
             self.home.mkdir(parents=True, exist_ok=True)
         taken = f"Another command is writing to {self.uri}. Wait until it ends."
         with one_at_a_time(self.home / ".lock", self.uri, taken):
-            yield
+            try:
+                yield
+            except (ValueError, RuntimeError, OSError) as error:
+                if is_of_store(error) and not is_disk_full(error):
+                    raise cannot_read(self.uri, error) from error
+                raise
 
     # ---------------------------------------------------------------- what is in it
 
@@ -307,8 +312,8 @@ class Collection:
             return ask()
         except (ValueError, RuntimeError, OSError) as error:
             text = str(error)
-            if where is None or not any(word in text for word in _BAD_CONDITION):
-                if isinstance(error, ValueError):
+            if where is None or "Lance file" in text or not any(word in text for word in _BAD_CONDITION):
+                if isinstance(error, ValueError) and not is_of_store(error):
                     raise
                 raise cannot_read(self.uri, error) from error
             raise UserError(
