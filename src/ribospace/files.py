@@ -69,8 +69,9 @@ def written_whole(path: Path) -> Iterator[Path]:
             _sync(beside)
         _put(beside, path)
     except Exception as error:
-        of_another = getattr(error, "filename", None) is not None and not str(error.filename).startswith(str(folder))
-        if is_disk_full(error) or (isinstance(error, OSError) and not of_another):
+        file = getattr(error, "filename", None)
+        ours = isinstance(error, OSError) and (file is None or str(file).startswith(str(folder)))
+        if ours or is_disk_full(error):
             raise cannot_write(path, error) from error
         raise
     finally:
