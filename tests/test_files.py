@@ -1,9 +1,13 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from ribospace import files
 from ribospace.errors import UserError, is_disk_full, nearest
 from ribospace.files import existing_file, sha256, versions, written_whole
 
@@ -139,3 +143,138 @@ def test_sha256_and_versions(tmp_path):
 def test_nearest():
     assert nearest("tRAN", ["tRNA", "rRNA", "lncRNA"]) == "Did you mean tRNA or rRNA?"
     assert nearest("x", []) == "There are none yet."
+
+
+# ---------------------------------------------------------------- processes that are killed, or meet
+
+HELD = """
+import sys, time
+from pathlib import Path
+from ribospace.files import written_whole
+
+with written_whole(Path(sys.argv[1])) as beside:
+    beside.mkdir()
+    (beside / "half").write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def killed_writer(tmp_path):
+    """Start a process that writes a folder, and kill it in the middle."""
+    process = subprocess.Popen([sys.executable, "-c", HELD, str(tmp_path / "model")], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path, killed_writer):
+    (left,) = tmp_path.iterdir()
+    files._sweep.cache_clear()
+    with written_whole(tmp_path / "other") as beside:
+        beside.write_text("of one that lives stays")
+    assert left.exists()
+    killed_writer.kill()
+    killed_writer.wait()
+    files._sweep.cache_clear()
+    (tmp_path / ".mine.abcdefgh").mkdir()  # a name like ours, but not ours
+    with written_whole(tmp_path / "other") as beside:
+        beside.write_text("of one that was killed goes")
+    assert everything(tmp_path) == [".mine.abcdefgh", "other"]
+
+
+def test_a_folder_that_a_killed_process_had_moved_aside_comes_back(tmp_path, killed_writer):
+    """As on systems that cannot exchange two folders: killed between the two renames."""
+    (left,) = tmp_path.iterdir()
+    (left / files._BEFORE).mkdir()
+    (left / files._BEFORE / "weights").write_text("of before")
+    killed_writer.kill()
+    killed_writer.wait()
+    files._sweep.cache_clear()
+    with written_whole(tmp_path / "other") as beside:
+        beside.write_text("")
+    assert everything(tmp_path) == ["model", "other", "weights"]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_two_that_replace_one_folder(tmp_path, monkeypatch, exchange):
+    """Each sees the folder of before; the last stays, and neither fails."""
+    if not exchange:
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    out = tmp_path / "model"
+    for name in ("before", "new"):
+        with written_whole(out) as beside:
+            beside.mkdir()
+            (beside / name).write_text(name)
+            if name == "new":
+                with written_whole(out) as other:
+                    other.mkdir()
+                    (other / "faster").write_text("")
+    assert everything(tmp_path) == ["model", "new"]
+
+
+def test_a_folder_that_comes_in_between_is_replaced_too(tmp_path, monkeypatch):
+    """Without an exchange: another process puts its folder there between our two renames."""
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    out, replace, met = tmp_path / "model", Path.replace, []
+
+    def meeting(self, target):
+        done = replace(self, target)
+        if target.name == files._BEFORE and not met:
+            met.append(out.mkdir())
+            (out / "faster").write_text("")
+        return done
+
+    out.mkdir()
+    (out / "before").write_text("")
+    monkeypatch.setattr(Path, "replace", meeting)
+    with written_whole(out) as beside:
+        beside.mkdir()
+        (beside / "mine").write_text("")
+    assert met
+    assert everything(tmp_path) == ["mine", "model"]
+
+
+def test_a_replacement_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    out, replace = tmp_path / "model", Path.replace
+
+    def failing(self, target):
+        if target == out and self.name == "model":
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return replace(self, target)
+
+    out.mkdir()
+    (out / "before").write_text("")
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(UserError, match="Cannot write"):
+        with written_whole(out) as beside:
+            beside.mkdir()
+    assert everything(tmp_path) == ["before", "model"]
+
+
+def test_a_file_is_never_beside_the_companion_of_another(tmp_path, monkeypatch):
+    """Between the two renames, where a kill may come, there is no vectors.npy."""
+    out, ids = tmp_path / "a.npy", tmp_path / "a.ids.txt"
+    replace, seen = Path.replace, []
+
+    def watched(self, target):
+        done = replace(self, target)
+        seen.append({path.name: path.read_text() for path in (out, ids) if path.exists()})
+        return done
+
+    monkeypatch.setattr(Path, "replace", watched)
+    for said in ("old", "new"):
+        with files.written_together(out, ids) as (beside, other):
+            beside.write_text(said)
+            other.write_text(said)
+    assert all(len(set(one.values())) == 1 for one in seen)
+    assert seen[-1] == {"a.npy": "new", "a.ids.txt": "new"}
+    with pytest.raises(ValueError, match="no"):
+        with files.written_together(out, ids) as (beside, other):
+            raise ValueError("no")
+    assert out.read_text() == ids.read_text() == "new"
+    assert everything(tmp_path) == ["a.ids.txt", "a.npy"]

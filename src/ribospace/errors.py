@@ -55,3 +55,16 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether an error, of Python or of a library written in Rust, says that the disk is full."""
     text = str(error)
     return getattr(error, "errno", None) in (28, 122) or "No space left on device" in text or "os error 28" in text
+
+
+def is_of_store(error: BaseException) -> bool:
+    """Whether an error is one of Lance's, about a table's files.
+
+    Examples
+    --------
+    >>> is_of_store(OSError("LanceError(IO): Not found: rnas/molecules.lance/data/1.lance"))
+    True
+    >>> is_of_store(ValueError("no"))
+    False
+    """
+    return any(word in str(error) for word in ("LanceError", "lance error", ".lance/", "/lance/rust/"))

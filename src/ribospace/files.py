@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
+import filelock
+
 from ribospace.errors import UserError, is_disk_full
+
+_HELD, _BEFORE = ".held", "before"
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux's renameat2
 
 
 @contextmanager
@@ -27,7 +36,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        Where to write. It has the ending of `path`. If the block fails, nothing stays.
+        Where to write. It has the ending of `path`. If the block fails, nothing stays. What a killed process leaves is
+        taken away by the next that writes into the same folder.
 
     Raises
     ------
@@ -47,24 +57,161 @@ def written_whole(path: Path) -> Iterator[Path]:
     missing = missing_folders(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        _sweep(path.parent.resolve())
+        folder, lock = _folder_beside(path)
     except OSError as error:
+        remove_empty(missing)
         raise cannot_write(path, error) from error
     beside = folder / path.name
     try:
         yield beside
         if beside.is_file():
-            with open(beside, "r+b") as file:  # Windows flushes only what may be written
-                os.fsync(file.fileno())
-        if path.is_dir() and beside.is_dir():
-            path.replace(folder / "before")
-        beside.replace(path)
-    except OSError as error:
-        if error.filename is not None and not str(error.filename).startswith(str(folder)) and not is_disk_full(error):
-            raise
-        raise cannot_write(path, error) from error
+            _sync(beside)
+        _put(beside, path)
+    except Exception as error:
+        file = getattr(error, "filename", None)
+        ours = isinstance(error, OSError) and (file is None or str(file).startswith(str(folder)))
+        if ours or is_disk_full(error):
+            raise cannot_write(path, error) from error
+        raise
     finally:
         remove_made(folder, missing)
+        lock.release()
+
+
+@contextmanager
+def written_together(path: Path, companion: Path) -> Iterator[tuple[Path, Path]]:
+    """Write a file and one that says what its rows are, as `written_whole` does each.
+
+    A kill between the two leaves no `path` rather than one beside the companion of another.
+
+    Yields
+    ------
+    beside, other : Path
+        Where to write.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with written_together(folder / "a.npy", folder / "a.ids.txt") as (beside, other):
+    ...     _ = beside.write_bytes(b"vectors"), other.write_text("ids")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a.ids.txt', 'a.npy']
+    """
+    with written_whole(path) as beside, written_whole(companion) as other:
+        yield beside, other
+        if path.is_file():
+            for file in (beside, other):
+                _sync(file)  # so that a disk that is full is noticed while the old one is there
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    with open(path, "r+b") as file:  # Windows flushes only what may be written
+        os.fsync(file.fileno())
+
+
+def _folder_beside(path: Path) -> tuple[Path, filelock.BaseFileLock]:
+    """A new folder beside `path` and its lock, which says that a living process writes there."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        lock = filelock.FileLock(folder / _HELD, timeout=0)
+        try:
+            lock.acquire()
+            if (folder / _HELD).exists():
+                return folder, lock
+        except (filelock.Timeout, FileNotFoundError):
+            continue  # swept away in the moment before it was held
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+@functools.lru_cache(maxsize=64)
+def _sweep(parent: Path) -> None:
+    """Take away, once a process, what killed ones left of their writing; a folder that one moved aside goes back."""
+    for folder in parent.glob(".*.????????"):
+        if not re.fullmatch(r"\..+\.[a-z0-9_]{8}", folder.name) or not (folder / _HELD).is_file():
+            continue
+        try:
+            with filelock.FileLock(folder / _HELD, timeout=0):
+                replaced = parent / folder.name[1:-9]
+                if (folder / _BEFORE).exists() and not replaced.exists():
+                    (folder / _BEFORE).replace(replaced)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # it is being written, or is not ours to take away
+
+
+def _put(beside: Path, path: Path) -> None:
+    """Let `beside` take the place of `path`; of two that do so at once the last stays."""
+    while path.is_dir() and beside.is_dir():
+        if _exchange(beside, path):
+            return
+        before = beside.parent / _BEFORE
+        shutil.rmtree(before, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            path.replace(before)
+        try:
+            beside.replace(path)
+            return
+        except OSError:
+            if not path.is_dir():  # else another process was faster
+                with suppress(OSError):
+                    before.replace(path)
+                raise
+    beside.replace(path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, so that there is no moment without; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    swap = getattr(ctypes.CDLL(None), "renameat2", None)
+    return swap is not None and swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+
+
+@contextmanager
+def one_at_a_time(lock: Path, place: Path | str, taken: str) -> Iterator[None]:
+    """Hold a lock file, so that one process is at work in a place.
+
+    Parameters
+    ----------
+    lock
+        The file; its folder is there.
+    place
+        What to name if it cannot be written.
+    taken
+        What to say if another process holds it.
+
+    Raises
+    ------
+    UserError
+        If it is held, or cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with one_at_a_time(folder / ".lock", folder, "Another is at work."):
+    ...     with one_at_a_time(folder / ".lock", folder, "Another is at work."):
+    ...         pass
+    Traceback (most recent call last):
+        ...
+    ribospace.errors.UserError: Another is at work.
+    """
+    held = filelock.FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except filelock.Timeout as error:
+        raise UserError(taken) from error
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def missing_folders(path: Path) -> list[Path]:
@@ -77,7 +224,12 @@ def remove_made(path: Path, made: list[Path], *, keep: bool = False) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if keep:
         path.mkdir()
-    for folder in made:
+    remove_empty(made)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those of the folders that are empty, the innermost first."""
+    for folder in folders:
         with suppress(OSError):
             folder.rmdir()
 

@@ -9,7 +9,7 @@ from ribospace.generation import run as runs
 from ribospace.generation.generate import Generator, Request
 from ribospace.generation.properties import pair_similarity
 from ribospace.generation.rewards import find_reward
-from ribospace.generation.run import Natural, Run, forget, generate_table
+from ribospace.generation.run import Natural, Run, forget, generate_table, parts_in
 from ribospace.generation.sampling import Sampling
 from ribospace.generation.template import keeps
 from ribospace.models import checkpoint
@@ -108,3 +108,36 @@ def test_without_viennarna_it_says_so(generator, tmp_path, monkeypatch):
     found = generate_table(generator, RUN, tmp_path / "parts", warn=warned.append)
     assert "ViennaRNA" in warned[0]
     assert found["mfe"].null_count == 10
+
+
+def test_two_runs_are_never_at_work_in_one_folder(tmp_path):
+    """The second is refused; what broke off keeps its parts, what ended well takes them away."""
+    folder = tmp_path / "new" / "parts"
+    with parts_in(folder):
+        (folder / "000000000.parquet").write_bytes(b"")
+        with pytest.raises(UserError, match="Another command is generating"):
+            with parts_in(folder):
+                pytest.fail("two at once")
+        assert folder.exists()
+    assert not (tmp_path / "new").exists()
+    folder.mkdir(parents=True)
+    (folder / "000000000.parquet").write_bytes(b"")
+    with pytest.raises(ValueError, match="broken off"):
+        with parts_in(folder):
+            raise ValueError("broken off")
+    assert [path.name for path in folder.iterdir()] == ["000000000.parquet"]
+
+
+@pytest.mark.parametrize("text", ["", '{"model":', "\x00\x00"])
+def test_a_damaged_note_is_named(generator, tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json is damaged\. Remove "):
+        generate_table(generator, RUN, tmp_path)
+
+
+@pytest.mark.parametrize("bytes_kept", [0, 200])
+def test_a_damaged_part_is_made_again(generator, tmp_path, bytes_kept):
+    whole = generate_table(generator, RUN, tmp_path)
+    part = tmp_path / "000000004.parquet"
+    part.write_bytes(part.read_bytes()[:bytes_kept])
+    assert generate_table(generator, RUN, tmp_path).equals(whole)

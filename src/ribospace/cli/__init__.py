@@ -13,7 +13,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a console that lacks a sign is shown its number
     from ribospace.cli.app import app
-    from ribospace.errors import UserError, is_disk_full
+    from ribospace.errors import UserError
 
     try:
         app(prog_name="ribospace")
@@ -27,15 +27,26 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if os.environ.get("RIBOSPACE_TRACEBACK"):
+        _fail(error)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # how libraries written in Rust fail
             raise
-        if is_disk_full(error):
-            _end("The disk is full. Free some space and run the command again.", 2)
-        first = (str(error).splitlines() or [""])[0]
-        _end(
-            f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.",
-            1,
-        )
+        _fail(error)
+
+
+def _fail(error: BaseException) -> None:
+    """End with one line: of a full disk or a damaged collection as a user's mistake, else as a fault of ours."""
+    from ribospace.errors import is_disk_full, is_of_store
+
+    if os.environ.get("RIBOSPACE_TRACEBACK"):
+        raise error
+    if is_disk_full(error):
+        _end("The disk is full. Free some space and run the command again.", 2)
+    first = (str(error).splitlines() or [""])[0]
+    if is_of_store(error):
+        mend = "If its files are damaged, copy it again or import its molecules into a new one."
+        _end(f"A collection cannot be read or written ({first.split(', /')[0][:300]}). {mend}", 2)
+    _end(f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.", 1)
 
 
 def _end(text: str, code: int) -> None:

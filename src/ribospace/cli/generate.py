@@ -74,7 +74,7 @@ def generate(
     the nearest molecule of the collection and the edits to it. Interrupted or killed, the same command goes on.
     """
     from ribospace.generation.generate import Generator
-    from ribospace.generation.run import Run, forget, generate_table
+    from ribospace.generation.run import Run, generate_table, parts_in
     from ribospace.generation.template import length_range
 
     require_ending(out, (".fasta", ".fa"))
@@ -85,12 +85,11 @@ def generate(
     how = _how(generator, sampler, steps, guidance, strength if rewards else 0.0)
     request = generator.request(rna_type or [], lengths, template, start, noise, rewards, how)
     run = Run(request, count, seed, rewards, _natural(generator, against), batch)
-    parts = out.parent / f"{out.stem}.generating"
-    with progress_bar("Generating") as progress:
-        found = generate_table(generator, run, parts, progress, warn)
     said = {"model": str(generator.path), **run.said(generator), "versions": versions("torch", "diffusers")}
-    _write(out, found, said)
-    forget(parts)
+    with parts_in(out.parent / f"{out.stem}.generating") as parts:
+        with progress_bar("Generating") as progress:
+            found = generate_table(generator, run, parts, progress, warn)
+        _write(out, found, said)
     figures = _figures(found)
     say(as_json, {"written": len(found), "file": str(out), **figures}, *_lines(found, figures, out))
 

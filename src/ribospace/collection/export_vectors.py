@@ -14,7 +14,7 @@ from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.collection.projections import embeddings_proper
 from ribospace.collection.store import Collection, vectors_of
 from ribospace.errors import UserError
-from ribospace.files import disk_full_said, ids_path, written_whole
+from ribospace.files import disk_full_said, ids_path, written_together, written_whole
 
 VECTORS, METADATA, CONFIG = "vectors.tsv", "metadata.tsv", "projector_config.pbtxt"
 FIELDS = ("id", "rna_type", "length", "description")  # what the projector can colour and search by
@@ -74,7 +74,7 @@ def export_vectors(
             _write_projector(collection, info, condition, beside)
         return rows, [path / name for name in (VECTORS, METADATA, CONFIG)]
     write = _write_faiss if path.suffix == ".faiss" else _write_npy
-    with disk_full_said(path), written_whole(path) as beside, written_whole(ids_path(path)) as names:
+    with disk_full_said(path), written_together(path, ids_path(path)) as (beside, names):
         with open(names, "w", encoding="utf-8") as ids:
             write(_noted(collection, info, condition, ids), rows, info.width, beside)
     return rows, [path, ids_path(path)]

@@ -11,6 +11,8 @@ from ribospace.errors import UserError
 
 TABLE = "molecules"
 
+MEND = "If its files are damaged, copy it again or import its molecules into a new one."
+
 _GONE = ("was not found", "Not found")
 _IN_MEMORY = ("memory", "shared-memory")
 
@@ -69,7 +71,12 @@ def dataset_at(uri: str) -> Any | None:
     except (ValueError, RuntimeError, OSError) as error:
         if any(word in str(error) for word in _GONE) and "bucket" not in str(error).lower():
             return None
-        raise UserError(f"The collection {uri} cannot be read: {first_line(error)}") from error
+        raise cannot_read(uri, error) from error
+
+
+def cannot_read(uri: str, error: BaseException) -> UserError:
+    """Turn an error of the store into one clear sentence."""
+    return UserError(f"The collection {uri} cannot be read or written: {first_line(error)}. {MEND}")
 
 
 def first_line(error: BaseException) -> str:

@@ -10,16 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import filelock
 import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ribospace.collection.embedding import EmbeddingInfo
-from ribospace.collection.place import TABLE, dataset_at, first_line, home_of, is_remote, uri_of
-from ribospace.errors import UserError, nearest
-from ribospace.files import cannot_write, missing_folders, remove_made
+from ribospace.collection.place import TABLE, cannot_read, dataset_at, first_line, home_of, is_remote, uri_of
+from ribospace.errors import UserError, is_disk_full, is_of_store, nearest
+from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_empty, remove_made
 from ribospace.records import SCHEMA
 
 if TYPE_CHECKING:
@@ -86,11 +85,15 @@ class Collection:
             taken = path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir()))
         if taken:
             raise UserError(f"{uri} exists and is not empty. Choose a new name for the collection.")
+        missing = missing_folders(Path(uri))
         try:
             if not is_remote(uri):
                 path.mkdir(parents=True, exist_ok=True)
             _connect(uri).create_table(TABLE, schema=SCHEMA.with_metadata({"ribospace.collection": FORMAT}))
         except (OSError, RuntimeError) as error:
+            if not is_remote(uri):
+                _remove_unmade(Path(uri))
+                remove_empty(missing)
             raise cannot_write(uri, error) from error
         return cls(uri, dataset_at(uri))
 
@@ -125,9 +128,7 @@ class Collection:
         if is_remote(uri):
             there = dataset_at(uri) is not None
         else:
-            table = path / f"{TABLE}.lance"
-            if table.is_dir() and not any(entry.is_file() for entry in table.rglob("*")):
-                shutil.rmtree(table)  # a kill between making the folder and its first version
+            _remove_unmade(path)
             there = any(path.glob("*.lance"))
         if there:
             return cls.open(uri)
@@ -151,14 +152,14 @@ class Collection:
         """
         if is_remote(self.uri):
             self.home.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.home / ".lock", timeout=0)
-        try:
-            with lock:
+        taken = f"Another command is writing to {self.uri}. Wait until it ends."
+        with one_at_a_time(self.home / ".lock", self.uri, taken):
+            try:
                 yield
-        except PermissionError as error:
-            raise cannot_write(self.uri, error) from error
-        except filelock.Timeout as error:
-            raise UserError(f"Another command is writing to {self.uri}. Wait until it ends.") from error
+            except (ValueError, RuntimeError, OSError) as error:
+                if is_of_store(error) and not is_disk_full(error):
+                    raise cannot_read(self.uri, error) from error
+                raise
 
     # ---------------------------------------------------------------- what is in it
 
@@ -266,10 +267,10 @@ class Collection:
             return ask()
         except (ValueError, RuntimeError, OSError) as error:
             text = str(error)
-            if where is None or not any(word in text for word in _BAD_CONDITION):
-                if isinstance(error, ValueError):
+            if where is None or "Lance file" in text or not any(word in text for word in _BAD_CONDITION):
+                if isinstance(error, ValueError) and not is_of_store(error):
                     raise
-                raise UserError(f"The collection {self.uri} cannot be read: {first_line(error)}") from error
+                raise cannot_read(self.uri, error) from error
             raise UserError(
                 f"{where!r} is not a condition on {self.uri}: {first_line(error)}. "
                 f"Its columns: {', '.join(self.plain_columns)}; text stands in 'single quotes'."
@@ -360,6 +361,13 @@ def _connect(uri: str) -> Any:
     import lancedb  # takes most of a second: what only reads does without it
 
     return lancedb.connect(uri, read_consistency_interval=timedelta(0))
+
+
+def _remove_unmade(path: Path) -> None:
+    """Take away a table without a first version, which a kill or a full disk leaves."""
+    table = path / f"{TABLE}.lance"
+    if table.is_dir() and not any(entry.is_file() for entry in table.rglob("*")):
+        shutil.rmtree(table)
 
 
 def vectors_of(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.float32]:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import lance
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.collection.place import first_line, home_of, is_remote, uri_of
 from ribospace.collection.store import ids_in
 from ribospace.errors import UserError
-from ribospace.files import cannot_write, disk_full_said, require_ending
+from ribospace.files import cannot_write, disk_full_said, one_at_a_time, require_ending
 
 FORMAT = "1"
 COLUMN = "embedding"
@@ -119,14 +118,10 @@ class TokenTable:
         home = home_of(self.uri)
         if is_remote(self.uri):
             home.mkdir(parents=True, exist_ok=True)
-        try:
-            with filelock.FileLock(home / ".lock", timeout=0):
-                self._dataset = _dataset_at(self.uri)
-                yield
-        except PermissionError as error:
-            raise cannot_write(self.uri, error) from error
-        except filelock.Timeout as error:
-            raise UserError(f"Another command is writing to {self.uri}. Wait until it ends.") from error
+        taken = f"Another command is writing to {self.uri}. Wait until it ends."
+        with one_at_a_time(home / ".lock", self.uri, taken):
+            self._dataset = _dataset_at(self.uri)
+            yield
 
     def remove_empty(self) -> None:
         """Take away a table in which nothing was ever written."""

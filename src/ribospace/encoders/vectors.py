@@ -13,7 +13,7 @@ from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.engine import embed_records
 from ribospace.errors import UserError
-from ribospace.files import ids_path, require_ending, written_whole
+from ribospace.files import ids_path, require_ending, written_together, written_whole
 from ribospace.progress import Progress, silent
 from ribospace.records import place_of
 
@@ -66,7 +66,7 @@ def _npy(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progre
     """Stream rows behind a header whose length does not change when the number of rows is known."""
     header = {"descr": "<f4", "fortran_order": False, "shape": (0, encoder.width)}
     rows = 0
-    with written_whole(path) as beside, written_whole(ids_path(path)) as names:
+    with written_together(path, ids_path(path)) as (beside, names):
         with open(beside, "wb") as file, open(names, "w", encoding="utf-8") as ids:
             np.lib.format.write_array_header_1_0(file, header)
             begin = file.tell()

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from ribospace.alphabet import tokenize
 from ribospace.analysis.folding import Folded, fold_many, installed
 from ribospace.errors import UserError
-from ribospace.files import written_whole
+from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_empty, written_whole
 from ribospace.generation.generate import Generator, Molecule, Request
 from ribospace.generation.nearest import nearest
 from ribospace.generation.rewards import Reward, weighted
@@ -92,7 +93,8 @@ def generate_table(
     generator, run
         See there.
     folder
-        Of the parts that are done; an earlier run of the same goes on from there. `forget` takes it away.
+        Of the parts that are done; an earlier run of the same goes on from there. `parts_in` holds it, and takes it
+        away.
     progress
         Told of molecules.
     warn
@@ -111,12 +113,7 @@ def generate_table(
     generator.rows_of(run.request.types)
     said = json.loads(json.dumps(run.said(generator)))
     note = folder / ASKED
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
-        raise UserError(
-            f"{folder} holds the parts of another run. Finish it with the command it was begun with, remove that "
-            "folder, or choose another --out."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    _require_same(note, said)
     with written_whole(note) as beside:
         beside.write_text(json.dumps(said, indent=1), encoding="utf-8")
     if not installed():
@@ -124,18 +121,66 @@ def generate_table(
     parts = []
     for begin in range(0, run.count, PART):
         path = folder / f"{begin:09d}.parquet"
-        if not path.exists():
+        part = _earlier(path)
+        if part is None:
+            part = _part(generator, run, range(begin, min(begin + PART, run.count)), progress)
             with written_whole(path) as beside:
-                numbers = range(begin, min(begin + PART, run.count))
-                pq.write_table(_part(generator, run, numbers, progress), beside)
-        parts.append(pq.read_table(path))
+                pq.write_table(part, beside)
+        parts.append(part)
         progress(min(begin + PART, run.count), run.count)
     return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _require_same(note: Path, said: dict[str, Any]) -> None:
+    """Refuse to go on with the parts of another run, or of one that cannot be told."""
+    if not note.exists():
+        return
+    try:
+        same = json.loads(note.read_text(encoding="utf-8")) == said
+    except (OSError, ValueError) as error:
+        raise UserError(f"{note} is damaged. Remove {note.parent} to begin from the start.") from error
+    if not same:
+        raise UserError(
+            f"{note.parent} holds the parts of another run. Finish it with the command it was begun with, remove that "
+            "folder, or choose another --out."
+        )
+
+
+def _earlier(path: Path) -> pa.Table | None:
+    """A part that an earlier run made; None where there is none or it is damaged, as it is then made again."""
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid):
+        return None
 
 
 def forget(folder: Path) -> None:
     """Take the parts of a run away."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def parts_in(folder: Path) -> Iterator[Path]:
+    """Hold the folder of a run's parts, so that no other run is at work there; it is taken away when all ends well.
+
+    Raises
+    ------
+    UserError
+        If another run holds it, or it cannot be written.
+    """
+    missing = missing_folders(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    lock, taken = folder / "lock", f"Another command is generating in {folder}. Wait, or choose another --out."
+    with one_at_a_time(lock, folder, taken):
+        try:
+            yield folder
+            forget(folder)
+        finally:
+            lock.unlink(missing_ok=True)
+            remove_empty(missing)
 
 
 def _part(generator: Generator, run: Run, numbers: range, progress: Progress) -> pa.Table:

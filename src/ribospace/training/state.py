@@ -11,11 +11,10 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from ribospace.errors import UserError
-from ribospace.files import written_whole
+from ribospace.files import cannot_write, one_at_a_time, remove_empty, written_whole
 
 STATE = "state.safetensors"
 
@@ -42,19 +41,18 @@ def alone(folder: Path, main: bool = True) -> Iterator[None]:
     if not main:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock", timeout=0)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(f"Another training is at work in {folder}. Wait for it, or choose another --out.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        (folder / "lock").unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    taken = f"Another training is at work in {folder}. Wait for it, or choose another --out."
+    with one_at_a_time(folder / "lock", folder, taken):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # where open files cannot be removed
+                (folder / "lock").unlink()  # while it is held: who waits for it finds it gone, and makes a new one
+    remove_empty([folder])
 
 
 def write_state(

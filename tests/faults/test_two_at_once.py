@@ -1,0 +1,33 @@
+"""The same command twice at once: each ends well or is refused in one sentence, and what is there is what one makes."""
+
+import shutil
+
+import pytest
+
+from tests.faults.cases import CASES
+from tests.faults.test_killed import LONG, finished
+from tests.faults.workshop import contents, left_over
+
+CHEAP = {"export:npy", "import"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=() if case.name in CHEAP else pytest.mark.slow)
+        for case in CASES
+        if case.name not in LONG
+    ],
+)
+def test_two_at_once(zygote, material, tmp_path, case):
+    alone = shutil.copytree(material, tmp_path / "alone")
+    assert zygote.run(alone, case.line).code == 0
+    here = shutil.copytree(material, tmp_path / "here")
+    both = [zygote.start(here, case.line) for _ in range(2)]
+    ended = [zygote.finish(one) for one in both]
+    assert any(one.code == 0 for one in ended), ended
+    for one in ended:
+        if one.code:
+            one.require_one_sentence()
+    assert finished(contents(here, case.loose)) == finished(contents(alone, case.loose))
+    assert left_over(here) == []
