@@ -28,6 +28,8 @@ def main() -> None:
             raise
         if is_disk_full(error):
             _end("The disk is full. Free some space and run the command again.", 2)
+        if isinstance(error, OSError) and error.filename is not None:
+            _end(f"{error.filename}: {error.strerror}. Check the path and who may read and write it.", 2)
         first = (str(error).splitlines() or [""])[0]
         _end(
             f"Ribospace failed ({type(error).__name__}: {first}). RIBOSPACE_TRACEBACK=1 shows where; please report it.",

@@ -17,7 +17,7 @@ from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.encoders.named import POOLINGS
 from ribospace.errors import UserError
-from ribospace.files import existing_file
+from ribospace.files import existing_file, exists
 
 if TYPE_CHECKING:
     from ribospace.encoders.base import Encoder
@@ -93,7 +93,7 @@ def embed(
         one_of("--pool", pool, POOLINGS)
     embed_all = _engine(engine, address)
     is_file = what == "-" or Path(what).is_file()
-    if not is_file and not is_remote(what) and not Path(what).exists():
+    if not is_file and not is_remote(what) and not exists(what):
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     if embed_all is not None and (is_file or tokens):
         mend = f"Make one: ribospace import {what} --to NEW_FOLDER" if is_file else "Leave --tokens out."

@@ -311,7 +311,8 @@ class Collection:
             return ask()
         except (ValueError, RuntimeError, OSError) as error:
             text = str(error)
-            if where is None or not any(word in text for word in _BAD_CONDITION):
+            is_bad = isinstance(error, UnicodeError) or any(word in text for word in _BAD_CONDITION)
+            if where is None or not is_bad:
                 if isinstance(error, ValueError):
                     raise
                 raise UserError(f"The collection {self.uri} cannot be read: {first_line(error)}") from error

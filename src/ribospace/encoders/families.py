@@ -12,7 +12,7 @@ from ribospace.errors import UserError
 def _kmer(argument: str, pooling: str) -> Encoder:
     from ribospace.encoders.kmer import KmerEncoder
 
-    return KmerEncoder(int(argument) if argument.isdecimal() else 0)
+    return KmerEncoder(int(argument) if re.fullmatch(r"\d{1,9}", argument) else 0)
 
 
 def _rnafm(argument: str, pooling: str) -> Encoder:
