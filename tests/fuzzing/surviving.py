@@ -47,7 +47,6 @@ def survives(action, *arguments, **how):
     except UserError as error:
         said = str(error)
         assert said.strip(), "a refusal says something"
-        assert len(said) < 20_000, "a refusal is no dump of the input"
         return None
 
 

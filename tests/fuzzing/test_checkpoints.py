@@ -41,7 +41,7 @@ def networks():
     surrogate = Surrogate(
         SurrogateConfig(latents=4, width=8, window=15, hidden=8, heads=2, layers=1, values=("gc",), units=("",))
     )
-    denoiser = DenoiserConfig(width=8, heads=2, layers=1, feedforward=8, times=10)
+    denoiser = DenoiserConfig(width=8, heads=2, layers=1, feedforward=8, times=100)
     kmer = find_encoder("kmer1")
     source = TokenSource(kmer.name, kmer.revision, "", kmer.width)
     graph = GraphRefiner(
@@ -74,7 +74,7 @@ def used(folder, kind):
     if kind in ("autoencoder", "latent", "graph"):
         assert finite(find_encoder(str(folder)).encode(TOKENS))
     elif kind == "reward":
-        assert finite(found.model(torch.randn(2, 4, 8)).mean)
+        assert finite(found.model(torch.randn(2, 4, 8)).mean.detach())
     else:
         from ribospace.generation.generate import Generator
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+LONGEST = 4000  # letters of an error
+
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2, a failure one line and exit code 1."""
@@ -38,5 +40,8 @@ def main() -> None:
 
 
 def _end(text: str, code: int) -> None:
-    print(f"Error: {text}", file=sys.stderr)
+    line = " ".join(text.split("\n"))
+    if len(line) > LONGEST:  # it names what was given, and that was long
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    print(f"Error: {line}", file=sys.stderr)
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
 
 FORMAT = "1"
 
-_BAD_CONDITION = ("No field named", "Schema error", "sql parser", "Invalid user input", "Invalid input", "SQL")
+_BAD_CONDITION = (
+    "No field named",
+    "Schema error",
+    "sql parser",
+    "Invalid user input",
+    "Invalid input",
+    "SQL",
+    "Execution error",
+)
+#: Most letters of a condition beside texts and lists: the store's stack overflows at some thousand operators.
+_SHALLOW = 4000
 
 Duplicates: TypeAlias = Literal["refuse", "keep-first"]
 
@@ -307,6 +318,7 @@ class Collection:
         return lance.dataset(self._dataset.uri, session=self._dataset.session())
 
     def _asked(self, where: str | None, ask: Callable[[], Any]) -> Any:
+        _require_shallow(where or "")
         try:
             return ask()
         except (ValueError, RuntimeError, OSError) as error:
@@ -383,6 +395,15 @@ class Collection:
         from ribospace.collection.neighbours import neighbours
 
         return neighbours(self, column, vector, k, exact=exact, where=where, columns=columns)
+
+
+def _require_shallow(where: str) -> None:
+    plain = re.sub(r"\([^()]*,[^()]*\)", "", re.sub(r"'[^']*'", "", where))
+    if len(plain) > _SHALLOW:
+        raise UserError(
+            f"The condition {where[:40]!r}… has {len(plain):,} letters beside texts and lists; {_SHALLOW:,} are taken. "
+            "Write it shorter, with lists: COLUMN IN (…)."
+        )
 
 
 def ids_in(ids: Sequence[str]) -> str:

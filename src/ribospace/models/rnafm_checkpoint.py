@@ -124,8 +124,8 @@ def _read_original(path: Path) -> RnaFm:
         ) from error
     if not isinstance(said, dict) or not isinstance(said.get("model"), dict):
         raise UserError(f"{path} is no RNA-FM: it has no 'model' with weights. Name a {ORIGINAL_FILE}.")
-    args = said.get("args") or {}
-    args = args if isinstance(args, dict) else vars(args)
+    args = said.get("args")
+    args = vars(args) if isinstance(args, argparse.Namespace) else args if isinstance(args, dict) else {}
     args = {str(key).rsplit("encoder_", 1)[-1]: value for key, value in args.items()}
     if isinstance(args.get("max_positions"), int):
         args["max_positions"] += 2  # the rows that belong to no token
