@@ -130,11 +130,11 @@ def flat_bytes(sequences: Sequences) -> tuple[IdArray, npt.NDArray[np.int64]]:
         data = np.frombuffer(data_buffer or b"", dtype=np.uint8)[ends[0] : ends[-1]]
         return data, (ends - ends[0]).astype(np.int64)
     text = "".join(sequences)
-    data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    data = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)  # a lone surrogate, which is none, as ?
     if len(data) == len(text):
         lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     else:
-        lengths = np.array([len(one.encode("utf-8")) for one in sequences], dtype=np.int64)
+        lengths = np.array([len(one.encode("utf-8", "replace")) for one in sequences], dtype=np.int64)
     return data, offsets_of(lengths)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import reprlib
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -14,14 +16,23 @@ from ribospace.files import existing_file
 
 T = TypeVar("T")
 
+#: Sections within sections, far more than any config has; what reads them is recursive.
+DEEPEST = 20
+
 
 def read_toml(path: Path | str) -> dict[str, Any]:
     """Read a TOML file, with a clear sentence where it is not TOML."""
     path = existing_file(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits, of lists in lists
         raise UserError(f"{path} is not valid TOML: {error}.") from error
+    level: list[Any] = [said]
+    for _ in range(DEEPEST):
+        level = [one for section in level for one in section.values() if isinstance(one, Mapping)]
+    if level:
+        raise UserError(f"{path} has sections within sections, more than {DEEPEST} deep. No config has so many.")
+    return said
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "the config") -> T:
@@ -58,6 +69,8 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "the con
         ...
     ribospace.errors.UserError: Unknown key 'widht' in the config. Did you mean width?
     """
+    if not isinstance(mapping, Mapping):
+        raise UserError(f"{where[:1].upper()}{where[1:]} must be a section of keys and values. Mend it.")
     types = typing.get_type_hints(cls)
     fields = {field.name: types[field.name] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
@@ -82,13 +95,25 @@ def _checked(kind: Any, key: str, value: Any, where: str) -> Any:
         return tuple(_checked(typing.get_args(kind)[0], key, one, where) for one in value)
     allowed = (tuple,) if typing.get_origin(kind) is tuple else typing.get_args(kind) or (kind,)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _finite(key, value, where)
+    if float in allowed and isinstance(value, float):
+        return _finite(key, value, where)
     if isinstance(value, bool) and bool not in allowed:
         allowed = ()
     if not any(value is None if one is type(None) else isinstance(value, one) for one in allowed):
         name = " or ".join(getattr(one, "__name__", str(one)) for one in typing.get_args(kind) or (kind,))
-        raise UserError(f"{key!r} in {where} must be {name}, not {value!r}.")
+        raise UserError(f"{key!r} in {where} must be {name}, not {reprlib.repr(value)}.")
     return value
+
+
+def _finite(key: str, value: float, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise UserError(f"{key!r} in {where} must be a finite number. Give another.")
+    return number
 
 
 def with_overrides(mapping: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -136,5 +161,5 @@ def _copied(mapping: Mapping[str, Any]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

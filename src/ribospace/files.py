@@ -269,7 +269,7 @@ def is_file(text: str) -> bool:
     """
     try:
         return Path(text).is_file()
-    except OSError:  # a name that is too long
+    except (OSError, ValueError):  # a name that is too long, or has a NUL
         return False
 
 
@@ -277,14 +277,28 @@ def is_folder(text: str) -> bool:
     """Whether a text names a folder; see `is_file`. An empty one names none, though its path would be this folder."""
     try:
         return bool(text) and Path(text).is_dir()
-    except OSError:
+    except (OSError, ValueError):
+        return False
+
+
+def exists(path: Path | str) -> bool:
+    r"""Whether there is something at a path; a text that can be no path names nothing.
+
+    Examples
+    --------
+    >>> exists("ACGU" * 2000), exists("a\0b"), exists(".")
+    (False, False, True)
+    """
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
         return False
 
 
 def existing_file(path: Path | str) -> Path:
     """Return `path` if it is a file that can be opened, else say what is wrong with it."""
     path = Path(path)
-    if not path.exists():
+    if not exists(path):
         raise UserError(f"{path} does not exist. Check the path; relative paths start at {Path.cwd()}.")
     if path.is_dir():
         raise UserError(f"{path} is a folder, not a file. Name a file in it.")

@@ -153,6 +153,18 @@ def test_filters(collection, where, keep):
     assert collection.count(where) == len(expected)
 
 
+def test_a_condition_that_would_overflow_the_store_is_refused(collection):
+    with pytest.raises(UserError, match="letters beside texts and lists"):
+        collection.count("length" + " + 1" * 20_000 + " > 3")
+    many = ", ".join(f"'a{number}'" for number in range(20_000))
+    assert collection.count(f"id IN ({many})") == 25
+
+
+def test_a_condition_that_fails_on_a_row_is_refused(collection):
+    with pytest.raises(UserError, match="is not a condition on"):
+        collection.table(["id"], "regexp_match(id, '(') IS NOT NULL")
+
+
 @pytest.mark.parametrize(
     "where", ["rna_type = ", "rna_typ = 'tRNA'", 'id = "a0', "length = 'many'", "; DROP TABLE molecules", "nonsense(1)"]
 )

@@ -34,10 +34,26 @@ def test_round_trip(folder):
 def test_revision_follows_the_weights(folder):
     before = checkpoint.load(folder).revision
     assert checkpoint.load(folder).revision == before
+    changed = checkpoint.load(folder).model
+    with torch.no_grad():
+        changed.writer.bias += 1
+    checkpoint.save(changed, folder, "small", {"figures": {"loss": 1.5}})
+    assert checkpoint.load(folder).revision != before
+
+
+def test_weights_other_than_those_written_are_refused(folder):
     tensors = load_file(folder / "model.safetensors")
     tensors["writer.bias"] = tensors["writer.bias"] + 1
     save_file(tensors, folder / "model.safetensors")
-    assert checkpoint.load(folder).revision != before
+    with pytest.raises(UserError, match="is not the file that was written"):
+        checkpoint.load(folder)
+
+
+def test_weights_of_older_models_say_nothing_of_their_file(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["weights_sha256"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "weights_sha256" not in checkpoint.load(folder).about
 
 
 def test_save_never_replaces_what_is_no_model(folder):

@@ -261,3 +261,10 @@ def test_a_parquet_that_is_none(tmp_path):
             list(read_parquet(path))
     with pytest.raises(UserError, match="does not exist"):
         list(read_parquet(tmp_path / "none.parquet"))
+
+
+def test_a_column_of_maps_is_refused(tmp_path):
+    kinds = pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int32()))
+    pq.write_table(pa.table({"id": ["a"], "sequence": ["ACGU"], "kinds": kinds}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="'kinds' holds map"):
+        rows_of(read_parquet(tmp_path / "a.parquet"))

@@ -50,7 +50,7 @@ def test_other_hosts_do_not(host):
 
 def test_pages_of_others_may_not_ask():
     assert ask("POST", "/api/x", headers={"origin": "http://127.0.0.1:8765"}).status_code == 200
-    for origin in ("https://evil.example", "null", "http://127.0.0.1:8766"):
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:8766", "http://["):
         assert ask("POST", "/api/x", headers={"origin": origin}).status_code == 403
 
 

@@ -6,6 +6,8 @@ import io
 import os
 import sys
 
+LONGEST = 4000  # letters of an error
+
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2, a failure one line and exit code 1."""
@@ -42,6 +44,8 @@ def _fail(error: BaseException) -> None:
         raise error
     if is_disk_full(error):
         _end("The disk is full. Free some space and run the command again.", 2)
+    if isinstance(error, OSError) and error.filename is not None:
+        _end(f"{error.filename}: {error.strerror}. Check the path and who may read and write it.", 2)
     first = (str(error).splitlines() or [""])[0]
     if is_of_store(error):
         mend = "If its files are damaged, copy it again or import its molecules into a new one."
@@ -50,5 +54,8 @@ def _fail(error: BaseException) -> None:
 
 
 def _end(text: str, code: int) -> None:
-    print(f"Error: {text}", file=sys.stderr)
+    line = " ".join(text.split("\n"))
+    if len(line) > LONGEST:  # it names what was given, and that was long
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    print(f"Error: {line}", file=sys.stderr)
     sys.exit(code)

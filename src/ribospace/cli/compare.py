@@ -21,7 +21,7 @@ from ribospace.collection import Collection
 from ribospace.collection.store import vectors_of
 from ribospace.encoders.named import find_column
 from ribospace.errors import UserError, nearest
-from ribospace.files import versions, written_whole
+from ribospace.files import exists, versions, written_whole
 from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _represented(store: Collection, name: str, molecules: pa.Table) -> Represent
 
 def _shown(names: Sequence[str]) -> list[str]:
     """Names as tables have them: a folder's last part, where no other is called so."""
-    short = [Path(name).name if Path(name).exists() else name for name in names]
+    short = [Path(name).name if exists(name) else name for name in names]
     return [one if short.count(one) == 1 and one else name for name, one in zip(names, short, strict=True)]
 
 
@@ -221,7 +221,7 @@ def _has_column(store: Collection, name: str) -> bool:
 
 
 def _numbers(text: str) -> list[int]:
-    if not all(one.strip().isdecimal() and int(one) > 0 for one in text.split(",")):
+    if not all(one.strip().isdecimal() and len(one) < 10 and int(one) > 0 for one in text.split(",")):
         raise UserError(f"--dims {text!r} is no list of numbers above 0; for instance --dims 2,3,10.")
     return [int(one) for one in text.split(",")]
 

@@ -15,7 +15,7 @@ from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection.place import is_remote
 from ribospace.encoders.named import POOLINGS
 from ribospace.errors import UserError
-from ribospace.files import existing_file, ids_path
+from ribospace.files import existing_file, exists, ids_path
 from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def embed(
         one_of("--pool", pool, POOLINGS)
     embed_all = _engine(engine, address)
     is_file = what == "-" or Path(what).is_file()
-    if not is_file and not is_remote(what) and not Path(what).exists():
+    if not is_file and not is_remote(what) and not exists(what):
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     if embed_all is not None and (is_file or tokens):
         mend = f"Make one: ribospace import {what} --to NEW_FOLDER" if is_file else "Leave --tokens out."

@@ -17,7 +17,7 @@ from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
-from ribospace.files import ids_path, is_file, require_ending, written_whole
+from ribospace.files import exists, ids_path, is_file, require_ending, written_whole
 from ribospace.models.shipped import LATENT
 from ribospace.records import clean
 
@@ -51,7 +51,7 @@ def decode(
     require_ending(out, (".fasta", ".fa"))
     encoder = _latent_encoder(model, "latents")
     is_file = not is_remote(what) and Path(what).is_file()
-    if not is_file and not is_remote(what) and not Path(what).exists():
+    if not is_file and not is_remote(what) and not exists(what):
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     batches, total, left = _from_file(Path(what)) if is_file else _from_collection(what, model, where, encoder)
     done = empty = 0
@@ -168,7 +168,7 @@ def _folded(sequence: str) -> tuple[str, float | None]:
 def _latent_encoder(model: str, pooling: str) -> LatentEncoder:
     from ribospace.encoders.latent import LatentEncoder
 
-    if not Path(model).exists():
+    if not exists(model):
         raise UserError(f"There is no model at {model}. Name a folder that `ribospace train latent` wrote.")
     return LatentEncoder(model, pooling)
 

@@ -16,6 +16,7 @@ from ribospace.cli.learn_reward import reward
 from ribospace.cli.output import Json, progress_bar, say, warn
 from ribospace.collection import Collection
 from ribospace.errors import UserError
+from ribospace.files import exists
 from ribospace.models.shipped import ENCODER, LATENT
 from ribospace.progress import silent
 
@@ -110,7 +111,7 @@ def latent(
     from ribospace.encoders.latent import latent_model, written_cache
     from ribospace.training.config import LatentTrainConfig
 
-    if Path(encoder).exists() and out.resolve() == Path(encoder).resolve():
+    if exists(encoder) and out.resolve() == Path(encoder).resolve():
         raise UserError(f"--out {out} is the encoder that is read: its decoder would be lost. Choose another --out.")
     chosen = _settings(LatentTrainConfig, preset, "latent", config, settings)
     store, found = Collection.open(data), find_encoder(encoder)

@@ -11,6 +11,7 @@ from ribospace.cli.output import Json, progress_bar, say, warn
 from ribospace.collection import Collection
 from ribospace.config import from_mapping, laid_over, read_toml, with_overrides
 from ribospace.errors import UserError
+from ribospace.files import exists
 from ribospace.models.shipped import ENCODER
 
 
@@ -41,7 +42,7 @@ def graph(
     from ribospace.training.config import read_preset
     from ribospace.training.graph import GraphTrainConfig, train_graph
 
-    if Path(model).exists() and out.resolve() == Path(model).resolve():
+    if exists(model) and out.resolve() == Path(model).resolve():
         raise UserError(f"--out {out} is the encoder that is refined: it would be lost. Choose another --out.")
     said = laid_over(read_preset(preset), read_toml(config) if config else {})
     where = " and ".join([*([str(config)] if config else []), *(["--set"] if settings else [])]) or "the settings"

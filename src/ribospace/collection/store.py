@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 
 FORMAT = "1"
 
-_BAD_CONDITION = ("No field named", "Schema error", "sql parser", "Invalid user input", "Invalid input", "SQL")
+_BAD_CONDITION = (
+    "No field named",
+    "Schema error",
+    "sql parser",
+    "Invalid user input",
+    "Invalid input",
+    "SQL",
+    "Execution error",
+)
+#: Most letters of a condition beside texts and lists: the store's stack overflows at some thousand operators.
+_SHALLOW = 4000
 
 Duplicates: TypeAlias = Literal["refuse", "keep-first"]
 
@@ -263,11 +274,13 @@ class Collection:
         return lance.dataset(self._dataset.uri, session=self._dataset.session())
 
     def _asked(self, where: str | None, ask: Callable[[], Any]) -> Any:
+        _require_shallow(where or "")
         try:
             return ask()
         except (ValueError, RuntimeError, OSError) as error:
             text = str(error)
-            if where is None or "Lance file" in text or not any(word in text for word in _BAD_CONDITION):
+            is_bad = isinstance(error, UnicodeError) or any(word in text for word in _BAD_CONDITION)
+            if where is None or "Lance file" in text or not is_bad:
                 if isinstance(error, ValueError) and not is_of_store(error):
                     raise
                 raise cannot_read(self.uri, error) from error
@@ -338,6 +351,15 @@ class Collection:
         from ribospace.collection.neighbours import neighbours
 
         return neighbours(self, column, vector, k, exact=exact, where=where, columns=columns)
+
+
+def _require_shallow(where: str) -> None:
+    plain = re.sub(r"\([^()]*,[^()]*\)", "", re.sub(r"'[^']*'", "", where))
+    if len(plain) > _SHALLOW:
+        raise UserError(
+            f"The condition {where[:40]!r}… has {len(plain):,} letters beside texts and lists; {_SHALLOW:,} are taken. "
+            "Write it shorter, with lists: COLUMN IN (…)."
+        )
 
 
 def ids_in(ids: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from ribospace.models.shipped import ENCODER, LATENT
 def _kmer(argument: str, pooling: str) -> Encoder:
     from ribospace.encoders.kmer import KmerEncoder
 
-    return KmerEncoder(int(argument) if argument.isdecimal() else 0)
+    return KmerEncoder(int(argument) if re.fullmatch(r"\d{1,9}", argument) else 0)
 
 
 def _rnafm(argument: str, pooling: str) -> Encoder:

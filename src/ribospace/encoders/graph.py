@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ribospace.alphabet import Tokens
 from ribospace.encoders.base import Encoder
-from ribospace.encoders.registry import find_encoder
+from ribospace.encoders.registry import encoder_below
 from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.attaching import attach
@@ -41,7 +41,7 @@ class GraphEncoder(Encoder):
         found = source if isinstance(source, checkpoint.Checkpoint) else checkpoint.load(source, GraphRefiner)
         self.model, self.about = found.model, found.about
         said = self.model.source
-        self.base = find_encoder(said.location or said.name)
+        self.base = encoder_below(said, found.path)
         if self.base.revision != said.revision or self.base.width != said.width:
             raise UserError(
                 f"The graph in {found.path} refines vectors of {said.name}, revision {said.revision}; "

@@ -17,7 +17,7 @@ from ribospace.batching import token_budget_batches
 from ribospace.encoders.adapters import AutoencoderEncoder
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.network import NetworkEncoder, Rows
-from ribospace.encoders.registry import find_encoder
+from ribospace.encoders.registry import encoder_below
 from ribospace.errors import UserError
 from ribospace.models import checkpoint
 from ribospace.models.latent import LATENT_POOLINGS, LatentAutoencoder, Model, ReadTokens, TokenSource
@@ -133,7 +133,7 @@ def attached(model: Model, folder: Path | str) -> LatentAutoencoder:
         raise UserError(f"{folder} is no latent model. Name a folder that `ribospace train latent` wrote.")
     if model.encoder is None and model.read_tokens is None:
         source = model.source
-        encoder = find_encoder(source.location or source.name)
+        encoder = encoder_below(source, folder)
         if encoder.revision != source.revision or encoder.width != source.width:
             raise UserError(
                 f"The latent model in {folder} and the encoder {source.location or source.name} do not belong "

@@ -18,7 +18,7 @@ from torch import Tensor
 from ribospace.alphabet import END, FIRST_LETTER, LETTERS, PAD, START, VOCABULARY_SIZE, Tokens, tokenize
 from ribospace.encoders.network import NetworkEncoder, Rows
 from ribospace.errors import UserError
-from ribospace.files import existing_file, sha256
+from ribospace.files import existing_file, exists, sha256
 from ribospace.models.checkpoint import differences
 from ribospace.models.rnafm_checkpoint import HUB_FILES
 from ribospace.net.hub import hub_folder, is_hub_name
@@ -123,7 +123,7 @@ def _require_package(source: Path | str) -> None:
 def _found(source: Path | str) -> tuple[str, list[Path], str]:
     """A model's name, its config, vocabulary and weights, and what to name to find the same again."""
     path = Path(source)
-    if not path.exists() and is_hub_name(str(source)):
+    if not exists(path) and is_hub_name(str(source)):
         repository = str(source).partition("@")[0]
         folder = hub_folder(str(source), HUB_FILES)
         return repository.partition("/")[2], [folder / file for file in HUB_FILES], f"{repository}@{folder.name}"
@@ -223,7 +223,7 @@ def _require_pairs(path: Path, model: Any, ids: Tensor) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         said = json.loads(existing_file(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {error}. Copy it again.") from error
     if not isinstance(said, dict):
         raise UserError(f"{path} is no model's config. Copy it again.")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.family import Family
 from ribospace.errors import UserError, nearest
+from ribospace.files import exists
 from ribospace.models.shipped import ENCODER, LATENT
 from ribospace.net.hub import is_hub_name
 
+if TYPE_CHECKING:
+    from ribospace.models.latent import TokenSource
+
 GROUP = "ribospace.encoders"
+_asking: ContextVar[tuple[Path, ...]] = ContextVar("asking", default=())  # models whose own encoder is looked for
 #: The encoders that ship with Ribospace, as entry points, but there without being installed.
 BUILT_IN = tuple(
     EntryPoint(name, f"ribospace.encoders.families:{name.upper().replace('-', '_')}", GROUP)
@@ -72,6 +78,24 @@ def find_encoder(model: str, pooling: str = "") -> Encoder:
     )
 
 
+def encoder_below(source: TokenSource, folder: Path | str) -> Encoder:
+    """Find the encoder that a model in a folder reads.
+
+    Raises
+    ------
+    UserError
+        As `find_encoder`; and where the model names itself, or one that reads it.
+    """
+    place = Path(folder).resolve()
+    if place in _asking.get():
+        raise UserError(f"The model in {folder} names itself as the encoder that it reads. Train it again.")
+    token = _asking.set((*_asking.get(), place))
+    try:
+        return find_encoder(source.location or source.name)
+    finally:
+        _asking.reset(token)
+
+
 def names_place(model: str) -> bool:
     """Whether a model is named by where it lies: a file, a folder or a repository on the hub, maybe with `:N` behind.
 
@@ -81,7 +105,7 @@ def names_place(model: str) -> bool:
     (True, False)
     """
     place, _ = _split_layer(model)
-    return Path(place).exists() or _is_on_hub(place)
+    return exists(place) or _is_on_hub(place)
 
 
 @dataclass(frozen=True)
@@ -180,7 +204,7 @@ def _said(error: BaseException) -> str:
 def _split_layer(model: str) -> tuple[str, int | None]:
     """A place, and the layer that is named behind it."""
     match = re.fullmatch(r"(.+):(\d{1,9})", model)
-    return (match[1], int(match[2])) if match and not Path(model).exists() else (model, None)
+    return (match[1], int(match[2])) if match and not exists(model) else (model, None)
 
 
 def _is_on_hub(place: str) -> bool:
@@ -195,7 +219,7 @@ def _names_rnafm(place: str) -> bool:
 def _at_place(model: str, pooling: str) -> Encoder:
     place, layer = _split_layer(model)
     path = Path(place)
-    kind = _kind(path) if path.exists() else "rnafm" if _names_rnafm(place) else "multimolecule"
+    kind = _kind(path) if exists(path) else "rnafm" if _names_rnafm(place) else "multimolecule"
     if kind == "rnafm":
         from ribospace.encoders.rnafm import RnaFmEncoder
 
@@ -231,7 +255,7 @@ def _kind(path: Path) -> str:
         return "rnafm"
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return "rnafm" if path.is_file() else "trained"
     said = config if isinstance(config, dict) else {}
     if said.get("model_type") is None:

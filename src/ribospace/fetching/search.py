@@ -81,14 +81,16 @@ class Search:
 
     def _round(self, pool: ThreadPoolExecutor) -> Generator[list[Item], None, int]:
         total, start = result(pool.submit(self._hits, 0))[0], 0
+        listed: set[str] = set()
         while start < total and not self._enough():
-            starts = range(start, min(start + HITS * self.at_once, total), HITS)
+            starts, before = range(start, min(start + HITS * self.at_once, total), HITS), len(listed)
             for _, ids in results(pool, self._hits, starts):
+                listed.update(ids)
                 new = [one for one in dict.fromkeys(ids) if one not in self._seen]
                 new = new if self.limit is None else new[: self.limit - len(self._seen)]
                 self._seen.update(new)
                 yield from self._entries(pool, [one for one in new if URS.match(one)])
-            start = starts.stop if starts.stop > start else total
+            start = starts.stop if len(listed) > before else total  # a count may be wrong
         return total
 
     def _enough(self) -> bool:

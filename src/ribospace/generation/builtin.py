@@ -96,13 +96,13 @@ class StructureReward(SurrogateReward):
 def _require_structure(target: str, window: int) -> None:
     if odd := set(target) - set("(.)"):
         raise UserError(f"The structure {target!r} has a {min(odd)!r}. Write it in dots and brackets: ( . )")
+    if len(target) > window:
+        raise UserError(f"The structure has {len(target)} places, the latent model writes at most {window} nt.")
     left = target
     while (shorter := re.sub(r"\(\.*\)", "", left)) != left:
         left = shorter
     if "(" in left or ")" in left:
         raise UserError(f"The structure {target!r} has a bracket without its partner. Close or remove it.")
-    if len(target) > window:
-        raise UserError(f"The structure has {len(target)} places, the latent model writes at most {window} nt.")
 
 
 def _value(name: str, preferred: int) -> Callable[[Wish, Surrogate | None], Reward]:

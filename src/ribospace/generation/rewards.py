@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from ribospace.analysis.folding import Folded
 from ribospace.errors import UserError, nearest
-from ribospace.files import is_folder
+from ribospace.files import exists, is_folder
 from ribospace.models import checkpoint
 from ribospace.models.device import pick_device
 from ribospace.models.surrogate import Surrogate, Told
@@ -274,7 +273,7 @@ def find_reward(
         learned = Learned(wish, model, model.config.values[0])
         learned.revision = found.revision
         return learned
-    if folders and ("/" in wish.name or Path(wish.name).exists()):
+    if folders and ("/" in wish.name or exists(wish.name)):
         raise UserError(f"There is no folder of a reward at {wish.name}. `ribospace train reward` writes one.")
     known = [one.name for one in registered()]
     raise UserError(f"There is no reward {wish.name!r}{', and no folder' * folders}. {nearest(wish.name, known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,8 +106,8 @@ def length_range(text: str, window: int) -> tuple[int, int]:
     >>> length_range("70:80", 205), length_range("76", 205)
     ((70, 80), (76, 76))
     """
-    first, colon, last = text.partition(":")
-    if not text.isascii() or not first.isdecimal() or not (last.isdecimal() if colon else True):
+    first, _, last = text.partition(":")
+    if not re.fullmatch(r"[0-9]{1,9}(:[0-9]{1,9})?", text):
         raise UserError(
             f"--length {text!r} is no range of lengths. Write SHORTEST:LONGEST, such as 70:80, or one length."
         )

@@ -13,6 +13,7 @@ from ribospace.alphabet import PAD, VOCABULARY_SIZE
 from ribospace.models.decoding import beam_search, greedy
 from ribospace.models.dropout import dropout
 from ribospace.models.embedding import TokenEmbedding
+from ribospace.models.sizes import require_sizes
 from ribospace.models.transformer import (
     ACTIVATIONS,
     POSITIONS,
@@ -88,6 +89,7 @@ class AutoencoderConfig:
     classify_from: str = "first"
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         if (
             min(self.width, self.heads, self.encoder_layers, self.feedforward, self.window) < 1
             or self.decoder_layers < 0

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload, runtime_checkable
 
 import safetensors
 import safetensors.torch
@@ -25,8 +25,17 @@ from ribospace.models.shipped import place_of
 #: 2 added positions, activation, norm_first, tied, nucleobase, letter_head and classes, and renamed the weights.
 FORMAT = 2
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+DIGEST = "weights_sha256"  # config.json's key
 Network = TypeVar("Network", bound=nn.Module, covariant=True)
 Wanted = TypeVar("Wanted", bound=nn.Module)
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A network that can tell whether what it holds beside weights is possible."""
+
+    def require_sound(self) -> None:
+        """Raise a ValueError if it is not."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,7 @@ def save(model: nn.Module, folder: Path | str, name: str, about: dict[str, Any],
     with written_whole(Path(folder)) as beside:
         beside.mkdir()
         safetensors.torch.save_file(tensors, beside / WEIGHTS, {"config": json.dumps(said["config"])})
+        said[DIGEST] = sha256(beside / WEIGHTS)
         (beside / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
         if card:
             (beside / CARD).write_text(card, encoding="utf-8")
@@ -110,21 +120,31 @@ def load(folder: Path | str, network: type[nn.Module] | None = None) -> Checkpoi
     Raises
     ------
     UserError
-        If the folder holds no model, one of another kind or format, its files are damaged, or its config and weights
-        disagree (the names are given).
+        If the folder holds no model, one of another kind or format, its files are damaged, its config and weights
+        disagree (the names are given), or the weights are not those that were written with the config.
     """
     folder = place_of(folder)
     said = _read_config(folder)
     kind = _wanted(folder, said, (network,) if network else (Autoencoder, LatentAutoencoder))
     tensors, made_with = _read_weights(folder)
-    with torch.device("meta"):
-        model = kind.make(said, str(folder / CONFIG))
+    try:
+        with torch.device("meta"):
+            model = kind.make(said, str(folder / CONFIG))
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"No network has the sizes in {folder / CONFIG}: {reason}. Copy it again.") from error
     if made_with is not None:
         _require_same_config(folder, json.loads(json.dumps(_config_of(model))), made_with)
     _require_same_shapes(folder, {key: tuple(value.shape) for key, value in model.state_dict().items()}, tensors)
+    _require_sound(folder, said, model, tensors)
     model = kind.make(said, str(folder / CONFIG))
     model.load_state_dict(tensors)
-    named = ("format", "model", "name", "config", *kind.parts(model))
+    if isinstance(model, Checked):
+        try:
+            model.require_sound()
+        except ValueError as error:
+            raise UserError(f"The model in {folder} is damaged: {error}. Copy it again.") from error
+    named = ("format", "model", "name", "config", DIGEST, *kind.parts(model))
     about = {key: value for key, value in said.items() if key not in named}
     revision = sha256(folder / WEIGHTS, folder / CONFIG)[:12]
     return Checkpoint(model.eval(), str(said.get("name", folder.name)), revision, folder, about)
@@ -170,12 +190,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"{folder} holds no model: it has no readable {CONFIG}. Name a folder that train wrote."
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{folder / CONFIG} is not JSON: {error}. Copy it again.") from error
     if not isinstance(said, dict) or not isinstance(said.get("format"), int):
         raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Name a folder that train wrote.")
     _require_format(folder, said)
-    if said.get("model") not in KINDS or not isinstance(said.get("config"), dict):
+    if not isinstance(said.get("model"), str) or said["model"] not in KINDS or not isinstance(said.get("config"), dict):
         raise UserError(f"{folder / CONFIG} is not the config of a Ribospace model. Copy it again.")
     return said
 
@@ -199,7 +219,7 @@ def _read_weights(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {WEIGHTS}. Train it again, or copy the whole folder.") from error
-    except (safetensors.SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged: {error}. Copy it again.") from error
     return tensors, made_with if made_with is None or isinstance(made_with, dict) else {}
 
@@ -218,6 +238,18 @@ def _require_same_shapes(folder: Path, expected: dict[str, tuple[int, ...]], ten
     wrong = differences(expected, {key: tuple(value.shape) for key, value in tensors.items()})
     if wrong:
         raise UserError(f"The weights in {folder} do not fit its {CONFIG}: {wrong}. Undo the change.")
+
+
+def _require_sound(folder: Path, said: dict[str, Any], model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that are no numbers, of another type, or not those that were written: a copy may lose a bit."""
+    for key, wanted in model.state_dict().items():
+        found = tensors[key]
+        if found.is_floating_point() != wanted.is_floating_point() or found.is_complex():
+            raise UserError(f"{folder / WEIGHTS} is damaged: {key} holds {found.dtype}. Copy it again.")
+        if found.is_floating_point() and not bool(found.float().isfinite().all()):
+            raise UserError(f"{folder / WEIGHTS} is damaged: {key} holds NaN or infinity. Copy it again.")
+    if DIGEST in said and said[DIGEST] != sha256(folder / WEIGHTS):
+        raise UserError(f"{folder / WEIGHTS} is not the file that was written with its {CONFIG}. Copy both again.")
 
 
 def differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ribospace.models.dropout import dropout
 from ribospace.models.feedforward import FeedForward
+from ribospace.models.sizes import require_sizes
 from ribospace.models.transformer import Attention, BlockConfig, sinusoids
 
 PREDICTIONS = ("v_prediction", "epsilon")
@@ -54,6 +55,7 @@ class DenoiserConfig:
     shown: bool = True
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         if min(self.width, self.heads, self.layers, self.feedforward) < 1 or self.times < 2:
             raise ValueError("every size must be 1 or more, times 2 or more")
         if self.width % self.heads:

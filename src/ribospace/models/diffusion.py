@@ -79,6 +79,13 @@ class LatentDiffusion(nn.Module):
             self.surrogate.eval()
         return self
 
+    def require_sound(self) -> None:
+        """Refuse counts below 0, or a scale that is not above; a ValueError says which."""
+        if not bool((self.counts >= 0).all()) or not bool(self.scale > 0):
+            raise ValueError("its counts of molecules or its scale are below 0")
+        if self.surrogate is not None:
+            self.surrogate.require_sound()
+
     def standardised(self, latents: Tensor) -> Tensor:
         """(B, K, D) latents → as the denoiser has them."""
         return (latents - self.center) / self.scale

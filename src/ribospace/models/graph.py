@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ribospace.alphabet import FIRST_LETTER, VOCABULARY_SIZE
 from ribospace.errors import UserError
 from ribospace.models.latent import TokenSource
+from ribospace.models.sizes import require_sizes
 
 EDGES = ("embedding", "identity", "both")
 REFINEMENTS = ("attention", "mean")
@@ -61,6 +63,7 @@ class GraphConfig:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         if min(self.neighbours, self.layers, self.width, self.heads) < 1:
             raise ValueError("neighbours, layers, width and heads must be 1 or more")
         if self.width % self.heads:
@@ -81,6 +84,10 @@ class GraphSizes:
 
     nodes: int
     letters: int = 0
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or self.letters < 0:
+            raise ValueError(f"a graph has 1 node or more and 0 letters or more, not {self.nodes} and {self.letters}")
 
 
 class Edges(NamedTuple):
@@ -182,6 +189,23 @@ class GraphRefiner(nn.Module):
     def width(self) -> int:
         """Numbers in a refined vector."""
         return self.config.width if self.config.refine == "attention" else self.source.width
+
+    def require_sound(self) -> None:
+        """Refuse a graph that names nodes or letters that are not there.
+
+        Raises
+        ------
+        ValueError
+            It says which part.
+        """
+        inside = bool(((self.near >= -1) & (self.near < self.sizes.nodes)).all())
+        steps = self.ends.diff()
+        kept = bool(self.ends[0] == 0 and (steps >= 0).all() and self.ends[-1] == len(self.letters))
+        letters = bool(((self.letters >= FIRST_LETTER) & (self.letters < VOCABULARY_SIZE)).all())
+        if not (inside and kept and letters):
+            raise ValueError("its neighbours or sequences are not those of its nodes")
+        if not bool((self.scale > 0).all()):
+            raise ValueError("a standard deviation is not above 0")
 
     def hold(self, nodes: Tensor, edges: Edges) -> None:
         """Take (n, W) vectors and their edges as the graph."""

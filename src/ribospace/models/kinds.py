@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from ribospace.config import from_mapping
+from ribospace.errors import UserError
 from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
 from ribospace.models.diffusion import DiffusionConfig, LatentDiffusion
 from ribospace.models.graph import GraphConfig, GraphRefiner, GraphSizes
@@ -60,9 +61,9 @@ def _autoencoder(said: dict[str, Any], where: str) -> Autoencoder:
 
 
 def _latent(said: dict[str, Any], where: str) -> LatentAutoencoder:
-    encoder = dict(said.get("encoder") or {})
-    inside, is_frozen = encoder.pop("config", None), bool(encoder.pop("frozen", True))
     part = f"{where}, section encoder"
+    encoder = dict(_section(said, "encoder", part))
+    inside, is_frozen = encoder.pop("config", None), bool(encoder.pop("frozen", True))
     return LatentAutoencoder(
         from_mapping(QFormerConfig, said["config"], where),
         from_mapping(TokenSource, encoder, part),
@@ -81,7 +82,8 @@ def _latent_of(model: LatentDiffusion) -> dict[str, Any]:
 
 
 def _diffusion(said: dict[str, Any], where: str) -> LatentDiffusion:
-    inside = _latent(said.get("latent_model") or {"config": {}}, f"{where}, section latent_model")
+    part = f"{where}, section latent_model"
+    inside = _latent({"config": {}, **_section(said, "latent_model", part)}, part)
     config, part = said.get("surrogate"), f"{where}, section surrogate"
     surrogate = None if config is None else Surrogate(from_mapping(SurrogateConfig, config, part))
     return LatentDiffusion(from_mapping(DiffusionConfig, said["config"], where), inside, surrogate)
@@ -102,6 +104,13 @@ def _graph(said: dict[str, Any], where: str) -> GraphRefiner:
         from_mapping(TokenSource, said.get("encoder") or {}, f"{where}, section encoder"),
         from_mapping(GraphSizes, said.get("graph") or {}, f"{where}, section graph"),
     )
+
+
+def _section(said: dict[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    found = said.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise UserError(f"{where} is no section of keys and values. Copy the model again.")
+    return found
 
 
 KINDS = {

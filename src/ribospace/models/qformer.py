@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ribospace.alphabet import VOCABULARY_SIZE
 from ribospace.models.feedforward import FeedForward
+from ribospace.models.sizes import require_sizes
 from ribospace.models.transformer import (
     Attention,
     BlockConfig,
@@ -74,6 +75,7 @@ class QFormerConfig:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         sizes = (self.queries, self.width, self.reader_width, self.decoder_width, self.feedforward, self.window)
         if min(*sizes, self.reader_heads, self.heads, self.reader_layers, self.decoder_layers) < 1 or self.mixers < 0:
             raise ValueError("every size must be 1 or more, mixers 0 or more")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ribospace.alphabet import END, FIRST_LETTER, LETTERS, MASK, PAD, START, VOCABULARY_SIZE
+from ribospace.models.sizes import require_sizes
 from ribospace.models.transformer import HeadsApart, heads_apart
 
 #: RNA-FM's own tokens; a token's place is its id. Gap and nulls are never written by us.
@@ -53,6 +54,7 @@ class RnaFmConfig:
     head: bool = True
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         if min(self.layers, self.width, self.heads, self.feedforward) < 1:
             raise ValueError("layers, width, heads and feedforward must be 1 or more")
         if self.width % self.heads:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ribospace.errors import UserError
-from ribospace.files import existing_file, sha256
+from ribospace.files import existing_file, exists, sha256
 from ribospace.models.checkpoint import differences
 from ribospace.models.rnafm import RNAFM_VOCABULARY, RnaFm, RnaFmConfig
 from ribospace.net.hub import hub_folder, is_hub_name
@@ -95,7 +95,7 @@ def load(source: Path | str = HUB_NAME) -> RnaFmCheckpoint:
     """
     path = Path(source)
     location = str(path.absolute())
-    if not path.exists() and is_hub_name(str(source)):
+    if not exists(path) and is_hub_name(str(source)):
         path = hub_folder(str(source), HUB_FILES)
         location = f"{str(source).partition('@')[0]}@{path.name}"
     if path.is_dir():
@@ -124,8 +124,8 @@ def _read_original(path: Path) -> RnaFm:
         ) from error
     if not isinstance(said, dict) or not isinstance(said.get("model"), dict):
         raise UserError(f"{path} is no RNA-FM: it has no 'model' with weights. Name a {ORIGINAL_FILE}.")
-    args = said.get("args") or {}
-    args = args if isinstance(args, dict) else vars(args)
+    args = said.get("args")
+    args = vars(args) if isinstance(args, argparse.Namespace) else args if isinstance(args, dict) else {}
     args = {str(key).rsplit("encoder_", 1)[-1]: value for key, value in args.items()}
     if isinstance(args.get("max_positions"), int):
         args["max_positions"] += 2  # the rows that belong to no token
@@ -137,7 +137,7 @@ def _read_hub(path: Path, config_path: Path, vocabulary_path: Path) -> RnaFm:
     try:
         config = json.loads(config_path.read_text(encoding="utf-8"))
         vocabulary = tuple(vocabulary_path.read_text(encoding="utf-8").split())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{config_path} or {vocabulary_path.name} is damaged: {error}. Copy it again.") from error
     if not isinstance(config, dict) or config.get("model_type", "rnafm") != "rnafm":
         raise UserError(f"{config_path} is not the config of an RNA-FM. Name another folder.")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ribospace.models.qformer import QFormerConfig
+from ribospace.models.sizes import require_sizes
 from ribospace.models.transformer import BlockConfig, EncoderLayer
 
 #: What stands at a slot: a sign of dots and brackets, or no nucleotide.
@@ -52,6 +53,7 @@ class SurrogateConfig:
     structure: bool = False
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         for name in ("values", "units", "classes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if min(self.latents, self.width, self.window, self.hidden, self.heads, self.layers) < 1:
@@ -143,6 +145,12 @@ class Surrogate(nn.Module):
         slots = config.slots if config.structure else 0
         self.register_buffer("sign_center", torch.zeros(slots, len(SIGNS)))
         self.register_buffer("sign_spread", torch.zeros(SPREAD, slots, len(SIGNS)))
+
+    def require_sound(self) -> None:
+        """Refuse deviations or temperatures that are not above 0; a ValueError says so."""
+        for part in (self.scale, self.temperature, self.class_temperature):
+            if not bool((part > 0).all()):
+                raise ValueError("a deviation or temperature of its surrogate is not above 0")
 
     def forward(self, latents: Tensor) -> Told:
         """(B, K, D) latents, each of mean 0 and variance 1 → what is told of the molecules."""

@@ -24,6 +24,7 @@ T = TypeVar("T")
 AGENT = f"ribospace/{ribospace.__version__} (python-httpx)"
 AGAIN = frozenset([408, 425, 429, 500, 502, 503, 504])
 LONGEST_WAIT = 600.0
+MOST_BYTES = 1 << 29  # of an answer; a page of a hundred of the longest molecules is a fifth of it
 
 
 class Broken(Exception):
@@ -137,9 +138,11 @@ class Client:
             raise UserError(f"{url} is not an address: {error} Give one such as https://rnacentral.org.") from error
         self._refuse_status(response, body)
         try:
-            return read(json.loads(body))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            found = json.loads(body)
+        except (ValueError, RecursionError) as error:
             raise Again("the answer is not JSON or is cut off") from error
+        try:
+            return read(found)
         except Broken as error:
             raise Again(str(error)) from error
 
@@ -150,6 +153,8 @@ class Client:
             body = bytearray()
             for block in response.iter_bytes():
                 body += block
+                if len(body) > MOST_BYTES:
+                    raise Again(f"the answer is larger than {MOST_BYTES:,} bytes")
                 if time.monotonic() > until:
                     raise httpx.ReadTimeout("too slow")
         return response, bytes(body)
@@ -241,6 +246,6 @@ def retry_after(header: str | None) -> float:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return 0.0
     return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else 0.0

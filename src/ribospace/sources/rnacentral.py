@@ -146,6 +146,8 @@ def _checked(body: dict[str, Any], name: str) -> dict[str, Any]:
     for field, text in texts.items():
         if text is not None and (not isinstance(text, str) or _SURROGATE.search(text)):
             raise Broken(f"the {field} of {name} is no text")
+    if _SURROGATE.search(_joined(body.get("distinct_databases")) or ""):
+        raise Broken(f"the distinct_databases of {name} are no text")
     return {
         **texts,
         "is_active": body.get("is_active", True),
@@ -157,9 +159,10 @@ def _checked(body: dict[str, Any], name: str) -> dict[str, Any]:
 def _number(value: Any, field: str, name: str) -> int | None:
     if value in (None, ""):
         return None
-    if not str(value).isdecimal() or int(value) >= 2**31:
-        raise Broken(f"the {field} of {name} is {str(value)[:20]!r}")
-    return int(value)
+    said = str(value)
+    if len(said) > 10 or not said.isdecimal() or int(said) >= 2**31:
+        raise Broken(f"the {field} of {name} is {said[:20]!r}")
+    return int(said)
 
 
 def read_hits(body: Any) -> tuple[int, list[str]]:
@@ -174,7 +177,7 @@ def read_hits(body: Any) -> tuple[int, list[str]]:
         raise Broken("the answer is none of EBI Search's")
     try:
         return int(body["hitCount"]), [str(one["id"]) for one in body["entries"]]
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise Broken("the answer is none of EBI Search's") from error
 
 

@@ -138,6 +138,8 @@ def _plain(path: Path, name: str, column: pa.Array, first: int, widths: dict[str
     """A column as a collection takes it: text, a number, or an embedding of one width."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_map(column.type):
+        raise UserError(f"{path}, column {name!r} holds {column.type}, which no column of a collection can. Drop it.")
     if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
         if not pa.types.is_integer(column.type.value_type) and not pa.types.is_floating(column.type.value_type):
             raise UserError(f"{path}, column {name!r}: lists of {column.type.value_type} are not embeddings. Drop it.")

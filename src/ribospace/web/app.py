@@ -98,7 +98,8 @@ def _add_page(app: FastAPI) -> None:
 
 
 def _said(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status, headers)
+    plain = sentence.encode("utf-8", "replace").decode()  # a key that was sent may hold a lone surrogate
+    return JSONResponse({"error": plain}, status, headers)
 
 
 async def _mistaken(request: Request, error: Any) -> Response:

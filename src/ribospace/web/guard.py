@@ -94,7 +94,7 @@ class Guard:
         host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
         if not self._knows(host):
             return 400, "This server does not go by that name: call it by its address, such as http://127.0.0.1."
-        if origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host.lower():
+        if origin is not None and _host_of(origin) != host.lower():
             return 403, "Pages of other servers may not ask here."
         if self.token and scope["path"].startswith("/api"):
             given = headers.get(b"authorization", b"")
@@ -158,6 +158,13 @@ class _Exchange:
     def _headers(self, there: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
         every = {**HEADERS, "cache-control": "no-store" if self._is_api else "no-cache"}
         return [(name.encode(), value.encode()) for name, value in every.items() if name.encode() not in there]
+
+
+def _host_of(origin: bytes) -> str | None:
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc.lower()
+    except ValueError:  # such as a bracket that is not closed
+        return None
 
 
 def _too_large(limit: int) -> tuple[int, str]:
