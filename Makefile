@@ -1,17 +1,20 @@
-# Everything from a fresh checkout: make demo, make test.
+# Everything from a fresh checkout: make demo, make test (the quick tests), make test-slow (the others).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # torch first and by itself: its CPU build, where the index has one, in place of a range that may bring CUDA.
 TORCH := torch==2.13.0
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-slow lint format bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/ribospace demo
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
