@@ -1,8 +1,8 @@
 """MkDocs' hook: what pages link to outside docs/ comes onto the site, with links that lead there.
 
-The pages are written for a checkout, where `../CHANGELOG.md` and `../studies/recipe/results/loss.png` are right. Here each
-such file becomes a page or an image under `repository/`, and so does what these and the README link to in turn. Notebooks,
-kept without outputs, become pages of prose and code.
+The pages are written for a checkout, where `../CHANGELOG.md` and `../studies/recipe/results/loss.png` are right. Here
+each such file becomes a page or an image under `repository/`, and so does what these and the README link to in turn.
+Notebooks, kept without outputs, become pages of prose and code.
 """
 
 import json
@@ -50,7 +50,7 @@ def linked(path: str, text: str) -> list[str]:
 
 
 def redirected(path: str, text: str) -> str:
-    """A page whose links lead to where things stand on the site; what is not there is left as it is, for MkDocs to report."""
+    """A page whose links lead to where things stand on the site; MkDocs reports those that lead nowhere."""
 
     def there(match: re.Match[str]) -> str:
         target = normpath(join(dirname(path), match[2]))
@@ -73,8 +73,10 @@ def as_page(path: str) -> str:
 def notebook_page(path: Path) -> str:
     """A notebook's cells as Markdown, with a way to the notebook itself."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    texts = ["".join(cell["source"]) for cell in cells]
-    parts = [text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```" for cell, text in zip(cells, texts, strict=True)]
+    parts = []
+    for cell in cells:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
     return "\n\n".join([*parts, f"*This page is a notebook: [{path.name}]({path.name}).*"]) + "\n"
 
 
