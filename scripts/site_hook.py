@@ -23,11 +23,11 @@ LINK = re.compile(r"(\]\()([^)\s#:]+)([)#])")
 def place(path: str) -> str:
     """Where a file of the repository stands on the site.
 
-    >>> place("docs/guide.md"), place("CHANGELOG.md"), place("src/a.py"), place("studies/a.png")
-    ('guide.md', 'repository/CHANGELOG.md', 'repository/src/a.py.md', 'repository/studies/a.png')
+    >>> place("docs/guide.md"), place("docs/a.ipynb"), place("CHANGELOG.md"), place("src/a.py"), place("studies/a.png")
+    ('guide.md', 'a.md', 'repository/CHANGELOG.md', 'repository/src/a.py.md', 'repository/studies/a.png')
     """
     if path.startswith(DOCS):
-        return path.removeprefix(DOCS)
+        return re.sub(r"\.ipynb$", ".md", path.removeprefix(DOCS))
     return ELSEWHERE + path + ("" if Path(path).suffix in {".md", *IMAGES} else ".md")
 
 
@@ -77,7 +77,7 @@ def notebook_page(path: Path) -> str:
     for cell in cells:
         text = "".join(cell["source"])
         parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
-    return "\n\n".join([*parts, f"*This page is a notebook: [{path.name}]({path.name}).*"]) + "\n"
+    return "\n\n".join([*parts, f'<a href="{path.name}" download>This page as a notebook</a>']) + "\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
