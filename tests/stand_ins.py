@@ -1,5 +1,6 @@
 """Models in the place of the shipped ones where a checkout has none: trained for seconds, they know nothing."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,8 +25,9 @@ def train_stand_ins(folder: Path) -> Path:
 
 
 def missing(text: str) -> list[str]:
-    """The shipped models that a page names and this checkout has not."""
-    return [name for name in RECIPES if not (SHIPPED / name).is_dir() and ("mini" in text)]
+    """The models that this checkout does not ship, if a page asks for any of them by name."""
+    asked = re.search(r"(--model |--latent |,|\")mini\b", text)
+    return [name for name in RECIPES if asked and not (SHIPPED / name).is_dir()]
 
 
 def lay(trained: Path, folder: Path, names: list[str]) -> None:

@@ -99,7 +99,7 @@ def shell(folder: Path, line: str, environment: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("pages", READ_TOGETHER, ids=lambda pages: pages[0])
 def test_commands(pages, folder, rnacentral, stand_ins):
-    if names := missing(" ".join(map(text_of, pages)) if pages[0] != "README.md" else ""):
+    if names := missing(" ".join(map(text_of, pages))):
         lay(stand_ins(), folder, names)
     for page in pages:
         follow(page, folder, rnacentral)
