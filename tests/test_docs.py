@@ -25,6 +25,7 @@ READ_TOGETHER = [
     ["docs/graphs.md"],
     ["docs/index.md"],
     ["docs/recipes.md"],
+    ["docs/api/index.md"],
     *([f"docs/tutorials/{name}.md"] for name in ("atlas", "classifier", "relations", "trajectory", "design")),
 ]
 EVERY = [str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]]
