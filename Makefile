@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch first and by itself: its CPU build, where the index has one, in place of a range that may bring CUDA.
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format bench docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/ribospace demo
@@ -28,6 +28,9 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
 	rm -rf $(VENV) demo build *.egg-info
 
@@ -38,6 +41,6 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed scripts/browser_for_tests.sh
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,docs]"
 	scripts/browser_for_tests.sh build/axe
 	touch $@

@@ -1,6 +1,6 @@
 """Rewards: what steers a generator, how a user asks for it, and how other packages add theirs.
 
-A user writes NAME[=TARGET][:WEIGHT], or a folder of `ribospace train reward` in place of the name: `mfe`, `gc=0.6`,
+A user writes `NAME[=TARGET][:WEIGHT]`, or a folder of `ribospace train reward` in place of the name: `mfe`, `gc=0.6`,
 `gc:-1` (down), `type=tRNA:2`. Other packages offer theirs as a `RewardFamily` in the entry points' group
 `ribospace.rewards`.
 """
@@ -59,7 +59,7 @@ class Wish:
 
 
 def parse(text: str, folders: bool = True) -> Wish:
-    """Read NAME[=TARGET][:WEIGHT]; without `folders` no name is looked for on disk.
+    """Read `NAME[=TARGET][:WEIGHT]`; without `folders` no name is looked for on disk.
 
     Raises
     ------
