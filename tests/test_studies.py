@@ -1,14 +1,19 @@
 """The studies' TOML files are configs that training takes, and their tables hold what their runs say."""
 
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from ribospace.config import from_mapping, laid_over
-from ribospace.training.config import TrainConfig, read_preset
+from ribospace.config import from_mapping, laid_over, read_toml
+from ribospace.generation.train import DiffusionTrainConfig
+from ribospace.training.config import LatentTrainConfig, TrainConfig, read_preset
+from studies import remake
 from studies.run import flat, read_study
 from studies.tables import COLUMNS, bars
 
+ROOT = Path(__file__).parent.parent
 STUDIES = sorted(path.parent.name for path in (Path(__file__).parent.parent / "studies").glob("*/study.toml"))
 
 
@@ -38,3 +43,43 @@ def test_figures_that_are_orders_apart_are_dots_on_a_logarithmic_axis():
 def test_a_chart_has_a_bar_for_each_run_that_has_the_figure():
     figure = bars([{"name": "a", "cer": 0.1}, {"name": "b", "cer": 0.0}, {"name": "c"}], "cer", "title")
     assert len(figure.axes[0].patches) == 2
+
+
+def test_every_study_that_the_docs_name_is_made_again_by_remake():
+    docs = [*(ROOT / "docs").rglob("*.md"), ROOT / "studies" / "README.md"]
+    named = {
+        one for page in docs for one in re.findall(r"python -m (studies\.[a-z_.]+[a-z_])", page.read_text("utf-8"))
+    }
+    lines = [line for table in remake.read() for line in table.run]
+    run = {one for line in lines for one in re.findall(r"python -m (studies\.[a-z_.]+)", line)}
+    assert named - {"studies.remake"} == run
+    for table in remake.read():
+        assert (ROOT / table.page).is_file()
+
+
+def test_what_remake_runs_are_commands_of_ours_with_configs_that_are_there():
+    for line in (line for table in remake.read() for line in table.run):
+        words = line.split()
+        assert words[0] in remake.PROGRAMS
+        for module in re.findall(r"-m ((?:studies|benchmarks)[a-z_.]*)", line):
+            assert find_spec(module) is not None
+        for path in [word for word in words if word.endswith((".toml", ".py"))]:
+            assert (ROOT / path).is_file()
+        for study in re.findall(r"studies\.run (\w+)", line):
+            assert study in STUDIES
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (TrainConfig, "mini_families"),
+        (TrainConfig, "mini"),
+        (LatentTrainConfig, "latent"),
+        (DiffusionTrainConfig, "diffusion"),
+    ],
+)
+def test_the_shipped_weights_recipes_are_configs(kind, name):
+    preset = {"latent": "latent", "diffusion": "diffusion"}.get(name, "default")
+    said = read_toml(ROOT / "studies" / "pretrain" / f"{name}.toml")
+    config = from_mapping(kind, laid_over(read_preset(preset), said), name)
+    assert config.data.split == "part"  # no molecule of a cluster that anything is judged by
