@@ -132,7 +132,10 @@ def _folder_beside(path: Path) -> tuple[Path, filelock.BaseFileLock]:
 def _sweep(parent: Path) -> None:
     """Take away, once a process, what killed ones left of their writing; a folder that one moved aside goes back."""
     for folder in parent.glob(".*.????????"):
-        if not re.fullmatch(r"\..+\.[a-z0-9_]{8}", folder.name) or not (folder / _HELD).is_file():
+        if not re.fullmatch(r"\..+\.[a-z0-9_]{8}", folder.name):
+            continue
+        if not (folder / _HELD).is_file():
+            remove_empty([folder])  # of one killed before it held it; who is about to hold it makes another
             continue
         try:
             with filelock.FileLock(folder / _HELD, timeout=0):
