@@ -181,9 +181,11 @@ def test_what_a_killed_process_left_is_taken_away(tmp_path, killed_writer):
     killed_writer.wait()
     files._sweep.cache_clear()
     (tmp_path / ".mine.abcdefgh").mkdir()  # a name like ours, but not ours
+    (tmp_path / ".mine.abcdefgh" / "mine").write_text("")
+    (tmp_path / ".other.abcdefgh").mkdir()  # of one that was killed before it held it
     with written_whole(tmp_path / "other") as beside:
         beside.write_text("of one that was killed goes")
-    assert everything(tmp_path) == [".mine.abcdefgh", "other"]
+    assert everything(tmp_path) == [".mine.abcdefgh", "mine", "other"]
 
 
 def test_a_folder_that_a_killed_process_had_moved_aside_comes_back(tmp_path, killed_writer):

@@ -75,7 +75,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             raise cannot_write(path, error) from error
         raise
     finally:
-        remove_made(folder, missing)
+        _clear(folder)
+        remove_empty(missing)
         lock.release()
 
 
@@ -132,16 +133,27 @@ def _folder_beside(path: Path) -> tuple[Path, filelock.BaseFileLock]:
 def _sweep(parent: Path) -> None:
     """Take away, once a process, what killed ones left of their writing; a folder that one moved aside goes back."""
     for folder in parent.glob(".*.????????"):
-        if not re.fullmatch(r"\..+\.[a-z0-9_]{8}", folder.name) or not (folder / _HELD).is_file():
+        if not re.fullmatch(r"\..+\.[a-z0-9_]{8}", folder.name):
+            continue
+        if not (folder / _HELD).is_file():
+            remove_empty([folder])  # of one killed before it held it; who is about to hold it makes another
             continue
         try:
             with filelock.FileLock(folder / _HELD, timeout=0):
                 replaced = parent / folder.name[1:-9]
                 if (folder / _BEFORE).exists() and not replaced.exists():
                     (folder / _BEFORE).replace(replaced)
-                shutil.rmtree(folder, ignore_errors=True)
+                _clear(folder)
         except OSError:
             continue  # it is being written, or is not ours to take away
+
+
+def _clear(folder: Path) -> None:
+    """Take a hidden folder away, its lock last: what a kill leaves of it is then told by the lock, or empty."""
+    for one in folder.iterdir():
+        if one.name != _HELD:
+            shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _put(beside: Path, path: Path) -> None:
