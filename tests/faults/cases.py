@@ -146,6 +146,7 @@ FROM_A_SERVER = {
 WRITES_NOTHING = {
     "attended": "prints",
     "encoders": "prints",
+    "models": "prints",
     "interpolate": "prints",
     "models": "prints",
     "roundtrip": "prints",
