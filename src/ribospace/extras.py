@@ -6,7 +6,7 @@ from ribospace.errors import UserError
 
 #: What each extra brings, by the names that packages are imported by; tests/packaging holds it to pyproject.toml.
 EXTRAS = {
-    "collection": ("anndata", "filelock", "lance", "lancedb", "pandas", "platformdirs", "polars", "rapidfuzz", "scipy"),
+    "collection": ("anndata", "lance", "lancedb", "pandas", "platformdirs", "polars", "rapidfuzz", "scipy"),
     "rnacentral": ("ribospace[collection]", "duckdb", "httpx", "tenacity"),
     "maps": ("ribospace[collection]", "faiss", "matplotlib", "numba", "openTSNE", "plotly", "sklearn", "umap"),
     "analysis": ("ribospace[maps]", "ribospace[rnacentral]", "biotite", "threadpoolctl"),

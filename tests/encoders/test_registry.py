@@ -157,12 +157,14 @@ def test_the_command(run, monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [])
     said = run("encoders", "--json").json["encoders"]
     placed = ["multimolecule/NAME", "FOLDER"]
-    assert [one["name"].split("[")[0] for one in said] == ["kmer1 to kmer8", "structure", "random", "rnafm", *placed]
-    assert [one["tokens"] for one in said] == [False, False, True, True, True, True]
+    assert [one["name"].split("[")[0] for one in said] == [
+        "mini", "mini-latent", "kmer1 to kmer8", "structure", "random", "rnafm", *placed
+    ]  # fmt: skip
+    assert [one["tokens"] for one in said] == [True, False, False, False, True, True, True, True]
     assert all(one["about"] and one["width"] and one["package"] == "ribospace" for one in said)
     text = run("encoders").out
     assert "kmer1 to kmer8" in text
-    assert len(text.splitlines()) == 7
+    assert len(text.splitlines()) == 9
     find_spec = registry.importlib.util.find_spec
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None if name == "RNA" else find_spec(name))
     assert "ribospace[structure] (missing)" in run("encoders").out

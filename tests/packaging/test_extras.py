@@ -29,7 +29,7 @@ INSTALLED_AS = {
 #: What comes with another package of the same extra.
 COMES_WITH = {"anyio": "fastapi", "pydantic": "fastapi", "starlette": "fastapi", "transformers": "multimolecule"}
 #: All that a file of molecules to vectors may load of what is installed.
-LEAST = {"dnaio", "numpy", "pyarrow", "rich", "safetensors", "torch", "typer"}
+LEAST = {"dnaio", "filelock", "numpy", "pyarrow", "rich", "safetensors", "torch", "typer"}
 
 
 def name_of(requirement: str) -> str:
@@ -91,7 +91,7 @@ def without(hidden: set[str], *arguments: object) -> subprocess.CompletedProcess
 
 
 #: All that extras bring, but for what comes with torch or typer in any case.
-MISSING = set().union(*map(brought_by, EXTRAS)) - {"filelock", "pydantic"}
+MISSING = set().union(*map(brought_by, EXTRAS)) - {"pydantic"}
 
 
 def test_a_file_becomes_vectors_without_any_extra(tmp_path):
