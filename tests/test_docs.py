@@ -12,7 +12,6 @@ import pytest
 
 from tests import file_server
 from tests.rnacentral_server import serving, world
-from tests.stand_ins import lay, missing, train_stand_ins
 
 ROOT = Path(__file__).parent.parent
 #: Pages whose commands go on with what those of the pages before have made; each list in a folder of its own.
@@ -27,6 +26,11 @@ READ_TOGETHER = [
     ["docs/recipes.md"],
     ["docs/api/index.md"],
     *([f"docs/tutorials/{name}.md"] for name in ("atlas", "classifier", "relations", "trajectory", "design")),
+]
+#: Chains that every run of the tests goes through; the others are slow.
+QUICK = ("README.md", "docs/index.md")
+CHAINS = [
+    pytest.param(pages, id=pages[0], marks=() if pages[0] in QUICK else pytest.mark.slow) for pages in READ_TOGETHER
 ]
 EVERY = [str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]]
 
@@ -75,19 +79,6 @@ def rnacentral(tmp_path_factory):
         }
 
 
-@pytest.fixture(scope="module")
-def stand_ins(tmp_path_factory):
-    """Give the folder of the stand-ins, trained when first asked for."""
-    trained = []
-
-    def folder() -> Path:
-        if not trained:
-            trained.append(train_stand_ins(tmp_path_factory.mktemp("stand_ins")))
-        return trained[0]
-
-    return folder
-
-
 def shell(folder: Path, line: str, environment: dict[str, str]) -> None:
     line = re.sub(r"\bribospace(?= [a-z])", f"{sys.executable} -c 'from ribospace.cli import main; main()'", line)
     done = subprocess.run(
@@ -97,10 +88,8 @@ def shell(folder: Path, line: str, environment: dict[str, str]) -> None:
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("pages", READ_TOGETHER, ids=lambda pages: pages[0])
-def test_commands(pages, folder, rnacentral, stand_ins):
-    if names := missing(" ".join(map(text_of, pages))):
-        lay(stand_ins(), folder, names)
+@pytest.mark.parametrize("pages", CHAINS)
+def test_commands(pages, folder, rnacentral):
     for page in pages:
         follow(page, folder, rnacentral)
         if page == "README.md":

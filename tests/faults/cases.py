@@ -148,7 +148,6 @@ WRITES_NOTHING = {
     "encoders": "prints",
     "models": "prints",
     "interpolate": "prints",
-    "models": "prints",
     "roundtrip": "prints",
     "search": "prints; of a large collection it makes an index: collection/test_vector_index.py",
     "serve": "holds what it makes in memory",
