@@ -14,6 +14,8 @@ from tests import file_server
 from tests.rnacentral_server import serving, world
 
 ROOT = Path(__file__).parent.parent
+#: Whose chains `make test` follows; the others are slow.
+QUICK = {"README.md", "docs/trajectory.md", "docs/heads.md"}
 #: Pages whose commands go on with what those of the pages before have made; each list in a folder of its own.
 READ_TOGETHER = [
     ["README.md", "docs/rewards.md", "docs/generation.md", "docs/atlas.md"],
@@ -75,7 +77,10 @@ def shell(folder: Path, line: str, environment: dict[str, str]) -> None:
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("pages", READ_TOGETHER, ids=lambda pages: pages[0])
+@pytest.mark.parametrize(
+    "pages",
+    [pytest.param(one, id=one[0], marks=[] if one[0] in QUICK else pytest.mark.slow) for one in READ_TOGETHER],
+)
 def test_commands(pages, folder, rnacentral):
     for page in pages:
         follow(page, folder, rnacentral)
