@@ -12,7 +12,7 @@ from ribospace.analysis.walks import ends, lineages
 from ribospace.errors import UserError
 
 
-@pytest.mark.parametrize("n", [1_000, 10_000])
+@pytest.mark.parametrize("n", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_trees_are_followed(n):
     found = []
     for seed in range(10):
