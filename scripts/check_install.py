@@ -24,6 +24,9 @@ WORKS = (
     "--version",
     "--help",
     "encoders",
+    "models",
+    "embed m.fasta --out vectors.parquet",
+    "embed m.fasta --out vectors.npy",
     "embed m.fasta --model kmer3 --out kmers.parquet",
     "embed m.fasta --model random --out random.npy",
 )
