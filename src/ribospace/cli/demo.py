@@ -60,7 +60,10 @@ def steps(out: Path, query: str) -> dict[str, Step]:
     trnas = ("--targets", TRNAS, "--base", TRNAS)
     return {
         "embedded": Step(f"embed them with {ENCODER}, 64 numbers each", ("embed", store, "--model", ENCODER)),
-        "page": Step("draw the map, and keep it", ("map", store, "--store", "--out", str(out / "map.html"))),
+        "page": Step(
+            "draw the map, and keep it",
+            ("map", store, "--method", "tsne", "--store", "--out", str(out / "map.html")),
+        ),
         "neighbours": Step("find the neighbours of a tRNA", ("search", store, "--query", query, "-k", str(NEIGHBOURS))),
         "relations": Step(
             "find RNA1 = ±RNA2 ±RNA3 among tRNAs, beside chance",
@@ -103,7 +106,7 @@ def demo(
         found[name] = step.run()
         _note(seconds, step.title, start, as_json)
     start = time.perf_counter()
-    Step("", ("map", str(out / "collection"), "--out", str(out / "map.png"))).run()
+    Step("", ("map", str(out / "collection"), "--method", "tsne", "--out", str(out / "map.png"))).run()
     accuracy, types, copies = _judged(store)
     _note(seconds, "draw it once more for print, judge by the sample's types", start, as_json)
     total = time.perf_counter() - began
