@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import machine, peak_mb
-from benchmarks.scale_costs import IMPORT_LENGTHS, LENGTHS, TYPICAL, Cluster, Gpu, storage, table
+from benchmarks.scale_costs import IMPORT_LENGTHS, LENGTHS, TYPICAL, Cluster, Gpu, documented_rates, storage, table
 from ribospace.files import written_whole
 
 OUT = Path("benchmarks/results/scale.json")
@@ -248,8 +248,10 @@ def part(name: str) -> None:
 
 def print_table(out: Path, gpu: Gpu, cluster: Cluster, collection: str | None) -> None:
     """Costs as Markdown; lengths those of a collection, or the assumed ones."""
-    parts = json.loads(out.read_text(encoding="utf-8"))
-    measured = {what: one["median"] for each in parts.values() for what, one in each["rates"].items()}
+    parts = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    here = {what: one["median"] for each in parts.values() for what, one in each["rates"].items()}
+    measured = documented_rates() | here
+    print(f"Rates: measured here by {', '.join(parts) or 'none'}; others from docs/benchmarks.md, by arithmetic.")
     lengths = {collection: lengths_of(collection)} if collection else LENGTHS
     for name, shares in lengths.items():
         print(f"\nLengths: {name}, {sum(length * share for length, share in shares.items()):.0f} nt on average\n")

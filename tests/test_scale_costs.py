@@ -15,6 +15,7 @@ from benchmarks.scale_costs import (
     Cluster,
     Gpu,
     Row,
+    documented_rates,
     flop,
     importing,
     on_gpu,
@@ -94,6 +95,14 @@ def test_the_table_by_hand():
     assert rows["import", "2 cores"] == Row("import", "2 cores", 0.5, pytest.approx(0.1), "processor")
     assert rows["index, width 64", "1 core"].hours == 2
     assert rows["map by PCA, applied", "1 core"].hours == 10
+
+
+def test_documented_rates_are_carried_by_arithmetic():
+    rates = documented_rates()
+    assert rates["embed mini 80"] * flop(80, MINI) == pytest.approx(834 * flop(110, MINI))
+    assert rates["embed rnafm 4000"] * flop(4000, RNAFM) == pytest.approx(13.15 * flop(164, RNAFM))
+    assert importing(LENGTHS["mixed"], rates) == pytest.approx(40e6 / 155_480 * 2)
+    assert not [row for row in table(rates, LENGTHS["short"]) if row.what.startswith("map")]
 
 
 def test_what_is_kept():
