@@ -13,3 +13,11 @@ def test_models_lists_size_licence_data_and_figures(run):
     said = run("models", "--json").json
     assert [one["name"] for one in said["models"]] == list(SHIPPED)
     assert said["bytes"] == sum(one["size"] for one in said["models"]) < 25_000_000
+
+
+def test_latents_and_back_without_naming_a_model(run):
+    answer = run(
+        "roundtrip", "GCGGAUUUAGCUCAGUUGGGAGAGCGCCAGACUGAAGAUCUGGAGGUCCUGUGUUCGAUCCACAGAAUUCGCACCA", "--json"
+    ).json
+    assert answer["cer"] < 0.2
+    assert run("interpolate", "GGGGAAAACCCC", "GGGCCCAAAUUUGGGCCC", "--steps", "3").code == 0

@@ -18,7 +18,7 @@ from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
 from ribospace.files import exists, ids_path, is_file, require_ending, written_whole
-from ribospace.models.shipped import LATENT
+from ribospace.models.shipped import LATENT, place_of
 from ribospace.records import clean
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _folded(sequence: str) -> tuple[str, float | None]:
 def _latent_encoder(model: str, pooling: str) -> LatentEncoder:
     from ribospace.encoders.latent import LatentEncoder
 
-    if not exists(model):
+    if not exists(place_of(model)):
         raise UserError(f"There is no model at {model}. Name a folder that `ribospace train latent` wrote.")
     return LatentEncoder(model, pooling)
 
