@@ -16,6 +16,7 @@ from tests.rnacentral_server import serving, world
 ROOT = Path(__file__).parent.parent
 #: Pages whose commands go on with what those of the pages before have made; each list in a folder of its own.
 READ_TOGETHER = [
+    ["README.md"],
     ["README.md", "docs/rewards.md", "docs/generation.md", "docs/atlas.md"],
     ["docs/guide.md", "docs/training.md", "docs/latent.md", "docs/projections.md", "docs/relations.md"],
     ["docs/rnacentral.md"],
@@ -28,9 +29,9 @@ READ_TOGETHER = [
     *([f"docs/tutorials/{name}.md"] for name in ("atlas", "classifier", "relations", "trajectory", "design")),
 ]
 #: Chains that every run of the tests goes through; the others are slow.
-QUICK = ("README.md", "docs/index.md")
+QUICK = (["README.md"], ["docs/index.md"])
 CHAINS = [
-    pytest.param(pages, id=pages[0], marks=() if pages[0] in QUICK else pytest.mark.slow) for pages in READ_TOGETHER
+    pytest.param(pages, id="+".join(pages), marks=() if pages in QUICK else pytest.mark.slow) for pages in READ_TOGETHER
 ]
 EVERY = [str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]]
 
