@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ribospace.alphabet import END, PAD, START, letters_of, tokenize
+from ribospace.alphabet import END, FIRST_LETTER, PAD, START, VOCABULARY_SIZE, letters_of, tokenize
 from ribospace.models.autoencoder import POOLINGS, Autoencoder, AutoencoderConfig, key_mask, pooled
 from ribospace.models.transformer import Attention, BlockConfig, Cache, Rotary
 
@@ -14,6 +16,7 @@ FAMILY = {
     "default": {},
     "first transformer": {"positions": "sinusoidal", "activation": "relu", "norm_first": False, "tied": False},
     "swiglu, nucleobases": {"activation": "swiglu", "nucleobase": 0.5},
+    "words": {"words": 4},
 }
 
 
@@ -192,3 +195,48 @@ def test_special_tokens_stay_distinct_whatever_the_share_of_properties():
     letters = weight[[6, 7, 8, 9]]
     assert torch.pdist(letters).min() > 0.1
     torch.testing.assert_close(letters.mean(dim=0), torch.zeros(16), atol=1e-5, rtol=0)
+
+
+# ---------------------------------------------------------------- words
+
+
+def spelled(tokens, position, length):
+    """The word of a length about a position, as base numbers; None where it is not all A C G U."""
+    start = position - (length - 1) // 2
+    word = tokens[max(start, 0) : start + length] if start >= 0 else []
+    bases = [token - FIRST_LETTER for token in word]
+    return bases if len(bases) == length and all(0 <= base < 4 for base in bases) else None
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, VOCABULARY_SIZE - 1), min_size=1, max_size=20), st.integers(2, 5))
+def test_words_are_summed_as_one_would_by_hand(tokens, longest):
+    from ribospace.models.embedding import WordEmbedding
+
+    words = WordEmbedding(8, longest)
+    found = words(torch.tensor([tokens]))[0] / 8**0.5
+    for position in range(len(tokens)):
+        total, first = torch.zeros(8), 0
+        for length in range(2, longest + 1):
+            word = spelled(tokens, position, length)
+            if word is not None:
+                total += words.vectors[first + sum(base * 4**place for place, base in enumerate(reversed(word)))]
+            first += 4**length
+        torch.testing.assert_close(found[position], total)
+
+
+@torch.no_grad()
+def test_words_do_not_reach_the_decoder():
+    torch.manual_seed(0)
+    model = Autoencoder(AutoencoderConfig(width=16, heads=2, feedforward=32, words=4)).eval()
+    tokens = padded(["ACGUACGU"])
+    memory, read = model.encode(tokens), model.decode(tokens, model.encode(tokens), None)
+    model.words.vectors.zero_()
+    torch.testing.assert_close(model.decode(tokens, memory, None), read, atol=0, rtol=0)
+    assert not torch.allclose(model.encode(tokens), memory)
+
+
+@pytest.mark.parametrize("words", [-1, 1, 9])
+def test_words_of_other_lengths_are_refused(words):
+    with pytest.raises(ValueError, match="words"):
+        AutoencoderConfig(words=words)

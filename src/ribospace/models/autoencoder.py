@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ribospace.alphabet import PAD, VOCABULARY_SIZE
 from ribospace.models.decoding import beam_search, greedy
 from ribospace.models.dropout import dropout
-from ribospace.models.embedding import TokenEmbedding
+from ribospace.models.embedding import TokenEmbedding, WordEmbedding
 from ribospace.models.sizes import require_sizes
 from ribospace.models.transformer import (
     ACTIVATIONS,
@@ -28,6 +28,7 @@ from ribospace.models.transformer import (
 
 #: How token embeddings become one vector a molecule.
 POOLINGS = ("mean", "first")
+LONGEST_WORDS = 8  # nucleotides; their vectors are 4^8 already
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class AutoencoderConfig:
         Whether letters are read off with the embedding's own vectors.
     nucleobase
         Share of the nucleobase properties in a letter's embedding, 0 to 1.
+    words
+        Nucleotides of the longest words whose vectors are added to the encoder's letters, 2 to 8; 0: none. See
+        `WordEmbedding`.
     letter_head
         Whether the encoder alone also names every letter (BERT-like).
     classes
@@ -84,6 +88,7 @@ class AutoencoderConfig:
     norm_first: bool = True
     tied: bool = True
     nucleobase: float = 0.0
+    words: int = 0
     letter_head: bool = False
     classes: tuple[str, ...] = ()
     classify_from: str = "first"
@@ -106,6 +111,8 @@ class AutoencoderConfig:
             raise ValueError(f"rotary_base {self.rotary_base} must be above 1, locality {self.locality} 0 or more")
         if not 0 <= self.dropout < 1 or not 0 <= self.nucleobase <= 1:
             raise ValueError(f"dropout {self.dropout} must be in [0, 1), nucleobase {self.nucleobase} in [0, 1]")
+        if self.words not in (0, *range(2, LONGEST_WORDS + 1)):
+            raise ValueError(f"words {self.words} is neither 0 nor from 2 to {LONGEST_WORDS}")
         object.__setattr__(self, "classes", tuple(self.classes))
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("a class is named twice")
@@ -168,6 +175,8 @@ class Autoencoder(nn.Module):
             raise ValueError("the model has neither decoder_layers nor letter_head nor classes: nothing to learn")
         self.config = config
         self.embedding = TokenEmbedding(config.width, config.nucleobase)
+        if config.words:
+            self.words = WordEmbedding(config.width, config.words)
         self.encoder = nn.ModuleList(EncoderLayer(config.block) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(config.width)
         if config.decoder_layers:
@@ -183,15 +192,14 @@ class Autoencoder(nn.Module):
 
     def encode(self, tokens: Tensor) -> Tensor:
         """(B, L) token ids, START … END and PAD behind → (B, L, D) token embeddings; those at PAD mean nothing."""
-        mask = key_mask(tokens)
-        x = self._embed(tokens)
+        mask, x = key_mask(tokens), self._read(tokens)
         for layer in self.encoder:
             x = layer(x, mask)
         return self.encoder_norm(x)  # type: ignore[no-any-return]
 
     def heads_apart(self, tokens: Tensor) -> Iterator[HeadsApart]:
         """(B, L) ids → for each layer of the encoder what its heads do; what stands at PAD means nothing."""
-        mask, x = key_mask(tokens), self._embed(tokens)
+        mask, x = key_mask(tokens), self._read(tokens)
         for layer in self.encoder:
             assert isinstance(layer, EncoderLayer)
             yield layer.apart(x, mask)
@@ -215,6 +223,10 @@ class Autoencoder(nn.Module):
     def classify(self, encoded: Tensor, tokens: Tensor) -> Tensor:
         """(B, L, D) token embeddings of (B, L) ids → (B, classes) logits."""
         return self.classifier(pooled(encoded, tokens, self.config.classify_from))  # type: ignore[no-any-return]
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        """What the encoder sees of (B, L) ids."""
+        return self._embed(tokens) + self.words(tokens) if self.config.words else self._embed(tokens)
 
     def _embed(self, tokens: Tensor, start: int = 0) -> Tensor:
         x = self.embedding(tokens)

@@ -1,4 +1,4 @@
-"""Token embeddings: learned, or mixed with the properties of the nucleobases."""
+"""Token embeddings: learned, or mixed with the properties of the nucleobases; and what short words add to them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,63 @@ class TokenEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, L) ids → (B, L, D), of about unit variance."""
         return F.embedding(tokens.int(), self.weight) * self.width**0.5
+
+
+class WordEmbedding(nn.Module):
+    """What the words around each letter add to its vector: the sum of a learned vector for every word.
+
+    The words of 2, 3, … nucleotides about a letter are those that begin ⌊(k - 1) / 2⌋ letters before it. A word that
+    reaches over an end of the molecule, or holds a mask or an ambiguity code, adds nothing. So a motif is at hand in the
+    first layer, and need not be put together by attention.
+
+    Parameters
+    ----------
+    width
+        D.
+    longest
+        Nucleotides of the longest words, 2 or more.
+
+    Examples
+    --------
+    >>> WordEmbedding(16, longest=4)(torch.tensor([[1, 9, 8, 6, 2]])).shape
+    torch.Size([1, 5, 16])
+    """
+
+    base_of: Tensor  # (vocabulary,) 0 to 3, or below what any word makes up for
+
+    def __init__(self, width: int, longest: int) -> None:
+        super().__init__()
+        self.width, self.longest = width, longest
+        self.nothing = sum(4**length for length in self.lengths)
+        self.vectors = nn.Parameter(torch.randn(self.nothing, width) * 0.3 * width**-0.5)
+        base_of = torch.full((VOCABULARY_SIZE,), -(4**longest))
+        base_of[FIRST_LETTER : FIRST_LETTER + 4] = torch.arange(4)
+        self.register_buffer("base_of", base_of, persistent=False)
+
+    @property
+    def lengths(self) -> range:
+        """Of the words, in nucleotides."""
+        return range(2, self.longest + 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, L) ids → (B, L, D)."""
+        numbers = self._numbers(tokens).flatten(0, 1)
+        nothing = self.vectors.new_zeros(1, self.width)
+        table = torch.cat([self.vectors, nothing])
+        summed = F.embedding_bag(numbers, table, mode="sum", padding_idx=self.nothing)
+        return summed.view(*tokens.shape, self.width) * self.width**0.5
+
+    def _numbers(self, tokens: Tensor) -> Tensor:
+        """(B, L) ids → (B, L, lengths) the row of each word in the table, or `nothing`."""
+        before, numbers, first = (self.longest - 1) // 2, [], 0
+        bases = F.pad(self.base_of[tokens], (before, self.longest), value=int(self.base_of[0]))
+        for length in self.lengths:
+            start = before - (length - 1) // 2
+            letters = bases.unfold(1, length, 1)[:, start : start + tokens.shape[1]]
+            number = (letters * self.base_of.new_tensor([4**place for place in reversed(range(length))])).sum(dim=2)
+            numbers.append(torch.where(number >= 0, number + first, self.nothing))
+            first += 4**length
+        return torch.stack(numbers, dim=2)
 
 
 def _properties(width: int) -> Tensor:

@@ -48,7 +48,7 @@ def begin_with(model: Autoencoder, start: str) -> None:
     """
     known = checkpoint.load(start, Autoencoder).model.state_dict()
     own = model.state_dict()
-    encoder = [name for name in own if name.startswith(("embedding.", "encoder"))]
+    encoder = [name for name in own if name.startswith(("embedding.", "words.", "encoder"))]
     wrong = checkpoint.differences(
         {name: tuple(own[name].shape) for name in encoder},
         {name: tuple(value.shape) for name, value in known.items() if name in encoder},
