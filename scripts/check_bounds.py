@@ -62,9 +62,14 @@ TESTS = (
 def floors() -> dict[str, str]:
     """By package the bounds that pyproject.toml states, for the core and the extras that are checked."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = [*project["dependencies"]]
-    for extra in EXTRAS:
-        named += project["optional-dependencies"][extra]
+    named, extras = [*project["dependencies"]], [*EXTRAS]
+    for extra in extras:
+        for one in project["optional-dependencies"][extra]:
+            inside = re.fullmatch(r"ribospace\[(.+)\]", one)
+            if not inside:
+                named.append(one)
+            elif inside[1] not in extras:
+                extras.append(inside[1])
     pairs = (re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[^]]*\])?(.*)", one) for one in named)
     return {_plain(pair[1]): pair[2] for pair in pairs if pair}
 

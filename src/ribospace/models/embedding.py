@@ -58,8 +58,8 @@ class WordEmbedding(nn.Module):
     """What the words around each letter add to its vector: the sum of a learned vector for every word.
 
     The words of 2, 3, … nucleotides about a letter are those that begin ⌊(k - 1) / 2⌋ letters before it. A word that
-    reaches over an end of the molecule, or holds a mask or an ambiguity code, adds nothing. So a motif is at hand in the
-    first layer, and need not be put together by attention.
+    reaches over an end of the molecule, or holds a mask or an ambiguity code, adds nothing. So a motif is at hand in
+    the first layer, and need not be put together by attention.
 
     Parameters
     ----------

@@ -166,7 +166,7 @@ def _embedding(path: Path, name: str, column: Any, first: int, widths: dict[str,
         )
     kind = pa.float16() if column.type.value_type == pa.float16() else pa.float32()
     values = column.flatten().cast(kind)
-    finite = np.isfinite(values.fill_null(float("nan")).to_numpy(zero_copy_only=False))
+    finite = np.isfinite(values.to_numpy(zero_copy_only=False))  # a null is NaN
     if not finite.all():
         row = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))[int(np.argmin(finite)) // width]
         raise UserError(
