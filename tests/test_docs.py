@@ -28,8 +28,8 @@ READ_TOGETHER = [
     ["docs/api/index.md"],
     *([f"docs/tutorials/{name}.md"] for name in ("atlas", "classifier", "relations", "trajectory", "design")),
 ]
-#: Chains that every run of the tests goes through; the others are slow.
-QUICK = (["README.md"], ["docs/index.md"])
+#: The chain that every run of the tests goes through; the others are slow.
+QUICK = (["README.md"],)
 CHAINS = [
     pytest.param(pages, id="+".join(pages), marks=() if pages in QUICK else pytest.mark.slow) for pages in READ_TOGETHER
 ]

@@ -51,6 +51,7 @@ def test_chance_is_how_often_it_holds_in_the_basis_itself(cloud):
     assert seen.chance["="] == pytest.approx(0.01, abs=0.002)
 
 
+@pytest.mark.slow
 def test_umap_comes_again_with_its_seed(cloud):
     applied = at([9, 0, 0], [0, 9, 0], [-9, 0, 0])
     one, again = (see(cloud[:300], applied, "umap", seeds=2) for _ in range(2))

@@ -42,6 +42,7 @@ def test_an_unknown_method_is_named():
         list(compare_reductions(blobs(), ("umpa",)))
 
 
+@pytest.mark.slow
 def test_parametric_umap_learns_a_map_that_holds_for_others():
     points = blobs(400)
     fitted = ParametricUmap(2, steps=300).fit(points[::2])

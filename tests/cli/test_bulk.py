@@ -151,6 +151,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_killed_ten_times(run, server, tmp_path, killed_again_and_again):
     """At random moments while files are fetched, indexed and brought in: the collection is as if nothing had been."""
     server.files[ACTIVE.format("current_release")], server.files[MAPPING.format("current_release")] = release(2000)

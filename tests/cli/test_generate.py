@@ -9,6 +9,7 @@ from ribospace.models import checkpoint
 from ribospace.models.surrogate import Surrogate, SurrogateConfig
 from ribospace.sources.fasta import read_fasta
 from ribospace.training.state import alone
+from tests.faults.cases import QUICK, TINY, TINY_DENOISER, TINY_LATENT
 from tests.generation.conftest import WINDOW, small_generator
 
 
@@ -161,34 +162,16 @@ def test_other_models_are_refused(refused, model, tmp_path):
 
 
 def test_training_writes_a_generator_that_generates(run, refused, tmp_path):
-    data = tmp_path / "data"
+    data, latent = tmp_path / "data", tmp_path / "latent"
     assert run("import", "sample", "--to", data).code == 0
-    small = [
-        "--set",
-        "model.width=8",
-        "--set",
-        "model.heads=2",
-        "--set",
-        "model.feedforward=8",
-        "--set",
-        "optimizer.steps=2",
-    ]
-    assert (
-        run(
-            "train", "autoencoder", "--data", data, "--out", tmp_path / "ae", *small, "--set", "data.where=length < 80"
-        ).code
-        == 0
-    )
-    steps = ["--set", "optimizer.steps=2", "--set", "data.where=length < 80"]
-    assert (
-        run("train", "latent", "--data", data, "--encoder", tmp_path / "ae", "--out", tmp_path / "latent", *steps).code
-        == 0
-    )
-    command = ["train", "diffusion", "--data", data, "--latent", tmp_path / "latent", "--out", tmp_path / "gen"]
+    encoder = ["train", "autoencoder", "--data", data, "--out", tmp_path / "ae", *TINY, *QUICK]
+    assert run(*encoder).code == 0
+    reads = ["--encoder", tmp_path / "ae", *TINY_LATENT, *QUICK]
+    assert run("train", "latent", "--data", data, "--out", latent, *reads).code == 0
+    command = ["train", "diffusion", "--data", data, "--latent", latent, "--out", tmp_path / "gen"]
     with alone(tmp_path / "gen.training"):
         refused(command, "Another training")
-    sizes = ["--set", "model.width=12", "--set", "model.heads=2", "--set", "model.layers=1", "--set", "rewards.steps=3"]
-    answer = run(*command, *steps, *sizes, "--json")
+    answer = run(*command, *TINY_DENOISER, *QUICK, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["figures"]["rewards"]["values"]["gc"]["molecules"] > 0
     assert run("generate", "--model", tmp_path / "gen", "-n", 2, "--steps", 2, "--out", tmp_path / "a.fasta").code == 0

@@ -172,6 +172,7 @@ RUN = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_tokens", [True, False])
 def test_a_killed_command_is_finished(molecules, tmp_path, encoder, as_tokens):
     """SIGKILL at any moment, again and again; then the table, or the column, is as from one run."""

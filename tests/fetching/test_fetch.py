@@ -229,6 +229,7 @@ assert done.complete, done
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("query", "lines"), [("", 60), ("('tRNA',)", 2)])
 def test_killed_ten_times_it_is_as_if_never_killed(tmp_path, killed_again_and_again, query, lines):
     """New entries arrive all the while, pages fail and bodies break; the two collections hold the same rows."""

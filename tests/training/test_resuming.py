@@ -131,6 +131,7 @@ if os.environ.get("RANK", "0") == "0":
 """
 
 
+@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(store, tmp_path):
     """`accelerate launch` on two processes (gloo, CPU): the same loss curve as one process with the same steps."""
     program = tmp_path / "program.py"
