@@ -72,6 +72,7 @@ def test_what_remake_runs_are_commands_of_ours_with_configs_that_are_there():
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
+        (TrainConfig, "mini_families_begun"),
         (TrainConfig, "mini_families"),
         (TrainConfig, "mini"),
         (LatentTrainConfig, "latent"),

@@ -168,10 +168,11 @@ def probe(
     groups: Sequence[str] | npt.NDArray[np.int64] | None = None,
     folds: int = 5,
     seed: int = 0,
+    kind: str = "linear",
 ) -> npt.NDArray[np.str_]:
-    """(n,) the label of each molecule as a regression names it that has not seen it; "" where none could be learned.
+    """(n,) the label of each molecule as a probe names it that has not seen it; "" where none could be learned.
 
-    See `linear_probe`.
+    See `linear_probe`, and `told_by_probe` for the kinds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -185,14 +186,17 @@ def probe(
         cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(vectors, known, group)
         for learned, judged in cut:
             if len(np.unique(known[learned])) > 1:
-                told[judged] = told_by_probe(vectors[learned], known[learned], vectors[judged])
+                told[judged] = told_by_probe(vectors[learned], known[learned], vectors[judged], kind)
     return told
 
 
 def told_by_probe(
-    learned: npt.NDArray[np.float32], labels: Sequence[str] | npt.NDArray[np.str_], judged: npt.NDArray[np.float32]
+    learned: npt.NDArray[np.float32],
+    labels: Sequence[str] | npt.NDArray[np.str_],
+    judged: npt.NDArray[np.float32],
+    kind: str = "linear",
 ) -> npt.NDArray[np.str_]:
-    """(m,) the labels that a logistic regression on standardised vectors gives to others than it learned from.
+    """(m,) the labels that a probe on standardised vectors gives to others than it learned from.
 
     Parameters
     ----------
@@ -200,6 +204,9 @@ def told_by_probe(
         (n, width) float32 and (n,), two different labels at least.
     judged
         (m, width) float32.
+    kind
+        "linear", a logistic regression (C 0.1), or "kernel", a support-vector machine with a Gaussian kernel (C 5),
+        which finds classes that are no half-spaces too.
 
     Examples
     --------
@@ -210,9 +217,11 @@ def told_by_probe(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
 
-    regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-    return regression.fit(learned, np.asarray(labels, dtype=str)).predict(judged)
+    probes = {"linear": LogisticRegression(C=0.1, max_iter=300), "kernel": SVC(C=5)}
+    told = make_pipeline(StandardScaler(), probes[kind]).fit(learned, np.asarray(labels, dtype=str))
+    return told.predict(judged)  # type: ignore[no-any-return]
 
 
 def silhouette(vectors: npt.NDArray[np.float32], labels: Sequence[str]) -> float:

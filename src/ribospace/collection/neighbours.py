@@ -60,6 +60,6 @@ def neighbours(
         where,
         lambda: dataset.scanner(columns=[*names, "_distance"], filter=where, prefilter=True, nearest=asked).to_table(),
     )
-    distances = found["_distance"].to_numpy().astype(np.float32)
+    distances = found["_distance"].to_numpy().astype(np.float32).clip(min=0)  # of equal vectors rounding gives -1e-7
     order = np.argsort(distances, kind="stable")
     return Neighbours(found.select(names).take(pa.array(order)), distances[order])
