@@ -28,11 +28,7 @@ READ_TOGETHER = [
     ["docs/api/index.md"],
     *([f"docs/tutorials/{name}.md"] for name in ("atlas", "classifier", "relations", "trajectory", "design")),
 ]
-#: The chain that every run of the tests goes through; the others are slow.
-QUICK = (["README.md"],)
-CHAINS = [
-    pytest.param(pages, id="+".join(pages), marks=() if pages in QUICK else pytest.mark.slow) for pages in READ_TOGETHER
-]
+CHAINS = [pytest.param(pages, id="+".join(pages), marks=pytest.mark.slow) for pages in READ_TOGETHER]
 EVERY = [str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]]
 
 
