@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from ribospace.alphabet import tokenize
-from ribospace.encoders import find_encoder
+from ribospace.collection import Collection
+from ribospace.encoders import embed_collection, find_encoder
+from ribospace.encoders.named import find_column
 from ribospace.encoders.random import random_encoder
 from ribospace.errors import UserError
 from ribospace.models.rnafm import RnaFmConfig
+from ribospace.records import record_batch
 
 TOKENS = tokenize(["ACGUACGU", "GG", "ACGUU" * 100])
 TINY = RnaFmConfig(layers=2, width=20, heads=4, feedforward=40, positions=102, head=False)
@@ -49,3 +52,12 @@ def test_pytorchs_generator_is_left_alone():
     torch.manual_seed(1)
     random_encoder(5)
     torch.testing.assert_close(torch.rand(3), expected)
+
+
+def test_its_vectors_are_found_by_the_name_that_made_them(tmp_path):
+    store = Collection.create(tmp_path / "c")
+    store.append([record_batch(["a", "b"], ["ACGU", "GGGG"])])
+    for seed in ("7", "0"):
+        embed_collection(store, find_encoder(f"random:{seed}"))
+    assert find_column(store, "random", "").column == "random_0"
+    assert find_column(store, "random:7", "").column == "random_7"

@@ -40,7 +40,8 @@ def find_column(store: Collection, model: str, pool: str) -> EmbeddingInfo:
     named = [
         i
         for i in known.values()
-        if i.encoder == model and i.pooling in (*((pool,) if pool else ("mean", "summary")), "none", "given")
+        if model in (i.encoder, i.location.removesuffix(":0"))  # `random` is random:0
+        and i.pooling in (*((pool,) if pool else ("mean", "summary")), "none", "given")
     ]
     return named[0] if named else store.require_embedding(model)
 
