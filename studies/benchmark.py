@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -96,7 +96,8 @@ def published(train: Path, test: Path, models: list[str], to: Path) -> None:
     for model in models:
         encoder = find_encoder(model)
         vectors, others = encoder.encode(tokenize(learned)), encoder.encode(tokenize(judged))
-        for kind in ("linear", "kernel"):
+        kinds: tuple[Literal["linear"], Literal["kernel"]] = ("linear", "kernel")
+        for kind in kinds:
             right = told_by_probe(vectors, classes, others, kind) == np.array(true)
             row = {"model": model, "probe": kind, "all": float(right.mean()), "new": float(right[is_new].mean())}
             rows.append(row)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from ribospace.analysis.evaluation import linear_probe, near_copies, neighbour_accuracy, silhouette
+from ribospace.analysis.evaluation import linear_probe, near_copies, neighbour_accuracy, probe, silhouette
 from ribospace.errors import UserError
 
 
@@ -70,6 +70,14 @@ def test_a_probe_tells_what_is_linear_and_chance_what_is_not():
     guessed = linear_probe(vectors, generator.permutation(["a"] * 150 + ["b"] * 150))
     assert 0.35 < guessed.accuracy < 0.65
     assert guessed.chance == 0.5
+
+
+def test_a_kernel_tells_a_disc_from_the_ring_about_it_and_a_line_does_not():
+    points = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    labels = np.where(np.linalg.norm(points, axis=1) < 1.2, "disc", "ring")
+    line, kernel = (np.mean(probe(points, labels, kind=kind) == labels) for kind in ("linear", "kernel"))
+    assert kernel > 0.95
+    assert line < 0.7
 
 
 def test_a_probe_never_learns_from_a_near_copy_of_what_it_names():

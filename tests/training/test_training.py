@@ -372,3 +372,11 @@ def test_a_start_of_other_sizes_is_refused_and_named(words, tmp_path):
     deeper = SMALL | {"model": SMALL["model"] | {"encoder_layers": 2}, "start": str(tmp_path / "first")}
     with pytest.raises(UserError, match=r"encoder\.1"):
         train(words, tmp_path / "third", from_mapping(TrainConfig, deeper))
+
+
+def test_a_start_with_words_is_not_taken_without_them(words, tmp_path):
+    spelled = SMALL | {"model": SMALL["model"] | {"words": 3}, "optimizer": {"steps": 2}}
+    train(words, tmp_path / "first", from_mapping(TrainConfig, spelled))
+    plain = SMALL | {"start": str(tmp_path / "first")}
+    with pytest.raises(UserError, match=r"words\.vectors unexpected"):
+        train(words, tmp_path / "second", from_mapping(TrainConfig, plain))

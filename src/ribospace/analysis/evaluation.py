@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -168,7 +169,7 @@ def probe(
     groups: Sequence[str] | npt.NDArray[np.int64] | None = None,
     folds: int = 5,
     seed: int = 0,
-    kind: str = "linear",
+    kind: Literal["linear", "kernel"] = "linear",
 ) -> npt.NDArray[np.str_]:
     """(n,) the label of each molecule as a probe names it that has not seen it; "" where none could be learned.
 
@@ -194,7 +195,7 @@ def told_by_probe(
     learned: npt.NDArray[np.float32],
     labels: Sequence[str] | npt.NDArray[np.str_],
     judged: npt.NDArray[np.float32],
-    kind: str = "linear",
+    kind: Literal["linear", "kernel"] = "linear",
 ) -> npt.NDArray[np.str_]:
     """(m,) the labels that a probe on standardised vectors gives to others than it learned from.
 

@@ -48,11 +48,11 @@ def begin_with(model: Autoencoder, start: str) -> None:
     """
     known = checkpoint.load(start, Autoencoder).model.state_dict()
     own = model.state_dict()
-    encoder = [name for name in own if name.startswith(("embedding.", "words.", "encoder"))]
-    wrong = checkpoint.differences(
-        {name: tuple(own[name].shape) for name in encoder},
-        {name: tuple(value.shape) for name, value in known.items() if name in encoder},
+    sizes, theirs = (
+        {name: tuple(one.shape) for name, one in state.items() if name.startswith(("embedding.", "words.", "encoder"))}
+        for state in (own, known)
     )
+    wrong = checkpoint.differences(sizes, theirs)
     if wrong:
         raise UserError(f"The encoder of {start} has other sizes than the config: {wrong}. Say the same in [model].")
     for name, value in own.items():
