@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import subprocess
 import sys
 import time
@@ -66,9 +68,25 @@ def read() -> list[Table]:
 def command(line: str) -> None:
     """Run a command with this Python; stop where it fails."""
     print(f"  $ {line}", flush=True)
-    program, *words = line.split()
-    if subprocess.run([*PROGRAMS[program], *words], check=False).returncode:
+    settings, words = parts(line)
+    if subprocess.run([*PROGRAMS[words[0]], *words[1:]], env=os.environ | settings, check=False).returncode:
         sys.exit(f"It failed: {line}")
+
+
+def parts(line: str) -> tuple[dict[str, str], list[str]]:
+    """A line's settings of the environment, and its words.
+
+    Examples
+    --------
+    >>> parts("N=5 python -m pytest 'a b'")
+    ({'N': '5'}, ['python', '-m', 'pytest', 'a b'])
+    """
+    words = shlex.split(line)
+    settings = {}
+    while "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        settings[name] = value
+    return settings, words
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """The studies' TOML files are configs that training takes, and their tables hold what their runs say."""
 
+import argparse
 import re
+import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+import benchmarks.__main__
+from ribospace.cli.app import command
 from ribospace.config import from_mapping, laid_over, read_toml
 from ribospace.generation.train import DiffusionTrainConfig
 from ribospace.training.config import LatentTrainConfig, TrainConfig, read_preset
@@ -59,7 +64,7 @@ def test_every_study_that_the_docs_name_is_made_again_by_remake():
 
 def test_what_remake_runs_are_commands_of_ours_with_configs_that_are_there():
     for line in (line for table in remake.read() for line in table.run):
-        words = line.split()
+        _, words = remake.parts(line)
         assert words[0] in remake.PROGRAMS
         for module in re.findall(r"-m ((?:studies|benchmarks)[a-z_.]*)", line):
             assert find_spec(module) is not None
@@ -67,6 +72,41 @@ def test_what_remake_runs_are_commands_of_ours_with_configs_that_are_there():
             assert (ROOT / path).is_file()
         for study in re.findall(r"studies\.run (\w+)", line):
             assert study in STUDIES
+
+
+class Understood(Exception):
+    """A command has read its options."""
+
+
+@pytest.mark.parametrize("line", sorted({line for table in remake.read() for line in table.run}))
+def test_every_line_of_remake_is_understood_by_what_it_runs(line, monkeypatch):
+    """Options that have gone, or that are missing, are found before hours of work."""
+    _, words = remake.parts(line.format(source="."))
+    if words[0] == "ribospace":
+        one, words = command(words[1]), words[2:]
+        while hasattr(one, "commands"):
+            one, words = one.commands[words[0]], words[1:]
+        one.make_context("it", words)
+        return
+    if words[1] != "-m":
+        return  # a script that is there, see above
+    read, module = argparse.ArgumentParser.parse_args, words[2]
+
+    def parse(self, *given):
+        read(self, *given)
+        raise Understood
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+    monkeypatch.setattr(sys, "argv", words[2:])
+    if module == "pytest":
+        assert all((ROOT / one).exists() for one in words[3:])
+    elif module == "benchmarks":
+        assert set(words[3:]) <= set(benchmarks.__main__.SUBJECTS)
+    elif words[3:]:
+        with pytest.raises(Understood):
+            import_module(module).main()
+    else:
+        assert find_spec(module)
 
 
 @pytest.mark.parametrize(

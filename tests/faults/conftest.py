@@ -1,11 +1,12 @@
 """A folder with a tiny collection and tiny models, made once; copies of it for each case."""
 
+import functools
 import shutil
 
 import pytest
 
 from tests.faults.cases import MATERIAL
-from tests.faults.workshop import Zygote
+from tests.faults.workshop import Zygote, contents, left_over
 
 NEW = ">n1 tRNA\nGCGGAUUUAGCUCAGUUGGGAGAGCGCC\n>n2\nACGUACGUACGUAC\n>n3 rRNA\nGGGAAACCCUUUGGG\n"
 
@@ -30,6 +31,20 @@ def material(tmp_path_factory, zygote):
             rows = [f"{one}\t{one.count('G') / len(one):.3f}" for one in letters if len(one) < 80]
             (folder / "values.tsv").write_text("\n".join(["sequence\tvalue", *rows]) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(zygote, material, tmp_path_factory):
+    """How a case ends when nothing comes in between, and what there is then; each is run once."""
+
+    @functools.cache
+    def ended(case):
+        here = shutil.copytree(material, tmp_path_factory.mktemp("undisturbed") / "here")
+        found = zygote.run(here, case.line, count=True)
+        assert (found.code, left_over(here)) == (0, []), found
+        return found, contents(here, case.loose)
+
+    return ended
 
 
 @pytest.fixture

@@ -48,9 +48,8 @@ def elsewhen(clock, tmp_path_factory):
 
 @pytest.mark.parametrize("jump", ["-10y", "+10y", "both"])
 @pytest.mark.parametrize("case", [pytest.param(one, id=one.name) for one in CASES if one.name not in LONG])
-def test_a_clock_that_jumps(zygote, elsewhen, clock, material, tmp_path, case, jump):
-    alone = shutil.copytree(material, tmp_path / "alone")
-    assert zygote.run(alone, case.line).code == 0
+def test_a_clock_that_jumps(elsewhen, clock, material, undisturbed, tmp_path, case, jump):
+    _, wanted = undisturbed(case)
     here = shutil.copytree(material, tmp_path / "here")
     ended = threading.Event()
 
@@ -72,7 +71,7 @@ def test_a_clock_that_jumps(zygote, elsewhen, clock, material, tmp_path, case, j
             swinging.join()
         clock("+0")
     assert found.code == 0, found
-    assert finished(contents(here, case.loose)) == finished(contents(alone, case.loose))
+    assert finished(contents(here, case.loose)) == finished(wanted)
 
 
 def test_a_training_broken_off_in_the_future_goes_on(zygote, elsewhen, clock, material, tmp_path):

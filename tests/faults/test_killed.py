@@ -35,12 +35,9 @@ def nothing_of_before_is_lost(before, now, case):
 
 
 @pytest.mark.parametrize("case", marked(CASES))
-def test_killed_and_run_again(zygote, material, tmp_path, case):
-    whole = shutil.copytree(material, tmp_path / "whole")
-    before = contents(whole, case.loose)
-    ended = zygote.run(whole, case.line, count=True)
-    assert (ended.code, left_over(whole)) == (0, []), ended
-    wanted, kills = contents(whole, case.loose), 0
+def test_killed_and_run_again(zygote, material, undisturbed, tmp_path, case):
+    before, kills = contents(material, case.loose), 0
+    ended, wanted = undisturbed(case)
     moments = sorted({max(1, round(share * ended.moments)) for share in SHARES})
     for moment in moments[:: 2 if case.name in LONG else 1]:
         here = shutil.copytree(material, tmp_path / "here")

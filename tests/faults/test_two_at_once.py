@@ -19,9 +19,8 @@ CHEAP = {"export:npy", "import"}
         if case.name not in LONG
     ],
 )
-def test_two_at_once(zygote, material, tmp_path, case):
-    alone = shutil.copytree(material, tmp_path / "alone")
-    assert zygote.run(alone, case.line).code == 0
+def test_two_at_once(zygote, material, undisturbed, tmp_path, case):
+    _, wanted = undisturbed(case)
     here = shutil.copytree(material, tmp_path / "here")
     both = [zygote.start(here, case.line) for _ in range(2)]
     ended = [zygote.finish(one) for one in both]
@@ -29,5 +28,5 @@ def test_two_at_once(zygote, material, tmp_path, case):
     for one in ended:
         if one.code:
             one.require_one_sentence()
-    assert finished(contents(here, case.loose)) == finished(contents(alone, case.loose))
+    assert finished(contents(here, case.loose)) == finished(wanted)
     assert left_over(here) == []

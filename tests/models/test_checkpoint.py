@@ -31,6 +31,10 @@ def test_round_trip(folder):
     assert "torch" in found.about["versions"]
 
 
+def test_who_may_read_the_card_may_read_the_weights(folder):
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
+
+
 def test_revision_follows_the_weights(folder):
     before = checkpoint.load(folder).revision
     assert checkpoint.load(folder).revision == before

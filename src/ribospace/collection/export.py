@@ -76,12 +76,21 @@ def fasta_record(record: Mapping[str, Any]) -> str:
 
 
 def _parquet(collection: Collection, path: Path, where: str | None) -> int:
-    rows, schema = 0, collection.schema
+    rows, schema = 0, _in_order(collection.schema)
     with pq.ParquetWriter(path, schema) as writer:
         for batch in collection.read(schema.names, where):
             writer.write_batch(batch.cast(schema))
             rows += batch.num_rows
     return rows
+
+
+def _in_order(schema: pa.Schema) -> pa.Schema:
+    """The schema with its metadata sorted by key: Lance gives another order each time."""
+
+    def put(metadata: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
+        return dict(sorted((metadata or {}).items()))
+
+    return pa.schema([one.with_metadata(put(one.metadata)) for one in schema], metadata=put(schema.metadata))
 
 
 def _h5ad(collection: Collection, path: Path, where: str | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ def save(model: nn.Module, folder: Path | str, name: str, about: dict[str, Any],
         safetensors.torch.save_file(tensors, beside / WEIGHTS, {"config": json.dumps(said["config"])})
         said[DIGEST] = sha256(beside / WEIGHTS)
         (beside / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        shutil.copymode(beside / CONFIG, beside / WEIGHTS)  # safetensors lets the owner alone read what it writes
         if card:
             (beside / CARD).write_text(card, encoding="utf-8")
 
