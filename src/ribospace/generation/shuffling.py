@@ -11,7 +11,7 @@ LETTERS = np.array(list("ACGU"))
 
 
 def shuffled(sequence: str, generator: np.random.Generator) -> str:
-    """Shuffle a molecule so that each pair of neighbours is as frequent as before (Altschul and Erikson 1985).
+    """Shuffle a molecule so that each pair of neighbours is as frequent as before (Altschul and Erickson 1985).
 
     The molecule is an Euler walk over its letters. For each letter but the molecule's last one a way out is drawn that
     is taken last; these must lead to the last letter (a tree), or they are drawn anew. All other ways out are put in
