@@ -1,9 +1,9 @@
 """The molecules that the shipped weights learn from: python -m studies.pretrain.data --source FOLDER.
 
 Learned from: molecules sampled from 1,414 covariance models of Rfam and tRNA isotypes, at most 1,000 of each, labelled
-by family, and real 5S and 5.8S rRNAs and tRNAs of Rfam. At most 512 nt. Only judged on: nRC's molecules of 13 classes
-and the shipped sample. All molecules are put into clusters at 80 % identity, and a cluster that holds a judged molecule
-is kept out of training whole. Of the others some clusters are held out to see how training goes.
+by family, and real 5S and 5.8S rRNAs and tRNAs of Rfam and tRNAdb. At most 512 nt. Only judged on: nRC's molecules of
+13 classes and the shipped sample. All molecules are put into clusters at 80 % identity, and a cluster that holds a
+judged molecule is kept out of training whole. Of the others some clusters are held out to see how training goes.
 """
 
 from __future__ import annotations

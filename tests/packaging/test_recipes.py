@@ -61,8 +61,11 @@ def test_workflows(name):
     said = yaml.safe_load(read(f".github/workflows/{name}.yml"))
     assert said["permissions"] == {"contents": "read"}
     for job in said["jobs"].values():
+        if "uses" in job:
+            assert (ROOT / job["uses"]).is_file()
+            continue
         assert "timeout-minutes" in job
-        assert set(job.get("permissions", {})) <= {"id-token"}
+        assert set(job.get("permissions", {})) <= {"id-token", "pages"}
         for step in job["steps"]:
             assert re.search(r"@(v\d+|release/v\d+)$", step.get("uses", "@v1"))
 
@@ -133,6 +136,11 @@ def test_docker_copies_what_is_there():
     assert re.search(r"^USER 1000$", text, re.M)
     extras = re.search(r"^ARG EXTRAS=(.+)$", text, re.M)[1].split(",")
     assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+def test_every_extra_is_tried_alone():
+    matrix = yaml.safe_load(read(".github/workflows/tests.yml"))["jobs"]["install"]["strategy"]["matrix"]
+    assert set(matrix["what"]) == {"minimal", *PROJECT["optional-dependencies"]} - {"dev", "docs"}
 
 
 def test_docs_tell_every_extra():
