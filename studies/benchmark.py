@@ -44,7 +44,7 @@ def main() -> None:
     if arguments.train and arguments.test:
         published(arguments.train, arguments.test, models, arguments.to)
         return
-    nrc, sample = arguments.to / "molecules", arguments.to / "sample"
+    nrc, sample = arguments.to / "molecules", arguments.to / "shipped_sample"
     if not nrc.exists():
         prepare(arguments.source, nrc)
     if not sample.exists():
@@ -55,6 +55,8 @@ def main() -> None:
         "sample": (sample, "rna_type", []),
     }
     for name, (data, label, clusters) in tasks.items():
+        if (arguments.to / name / "results.json").exists():
+            continue  # of a run that was broken off
         options = ["--label", label, *clusters, "--limit", MOST, "--out", arguments.to / name]
         ribospace("compare", data, "--models", ",".join(models), *options)
     by_kernel(nrc, models, arguments.to)

@@ -327,6 +327,7 @@ SLOW_IMPORT = """
 """
 
 
+@pytest.mark.slow
 def test_killed_while_it_appends(tmp_path, killed_again_and_again):
     path, there = tmp_path / "killed", [0]
     expected = [

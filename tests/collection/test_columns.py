@@ -167,6 +167,7 @@ SLOW_EMBEDDING = """
 """
 
 
+@pytest.mark.slow
 def test_killed_while_it_embeds(tmp_path, killed_again_and_again, molecules, monkeypatch):
     monkeypatch.setattr(append, "COMMIT_ROWS", 200)
     path = tmp_path / "collection"

@@ -111,6 +111,7 @@ def test_what_a_map_says_of_itself_may_be_anything(collection):
     assert all(one.seed is None and one.molecules == 0 for one in found.values())
 
 
+@pytest.mark.slow
 def test_killed_anywhere_nothing_is_broken(collection, killed_again_and_again):
     before = collection.table()
     program = textwrap.dedent(f"""

@@ -158,6 +158,7 @@ for number in range(200, 206):
 """
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes(collection, killed_again_and_again):
     """Each molecule has both columns of one run, or none has; nothing else changes."""
     before = collection.table()

@@ -272,6 +272,7 @@ SLOW_UPKEEP = """
 """
 
 
+@pytest.mark.slow
 def test_killed_during_upkeep(scattered, killed_again_and_again):
     store = scattered()
     content, said = store.table(), answers(store)

@@ -74,7 +74,7 @@ MATERIAL: tuple[tuple[str, ...], ...] = (
     ("train", "diffusion", *DIFFUSION, "--out", "generator"),
     ("train", "graph", *GRAPH, "--out", "graph"),
     ("embed", "rnas.fasta", "--model", "latent", "--pool", "latents", "--out", "latents.npy"),
-    ("generate", "--model", "generator", "-n", "4", "--steps", "2", "--out", "made.fasta"),
+    ("generate", "--model", "generator", "-n", "24", "--steps", "2", "--out", "made.fasta"),
 )  # fmt: skip
 
 CASES = (
@@ -133,7 +133,7 @@ CASES = (
     Case("train diffusion", (*DIFFUSION, "--out", "m"), out="m", loose=("README.md",)),
     Case("train reward", (*REWARD, "--out", "m"), out="m", loose=("README.md",)),
     Case("train graph", (*GRAPH, "--out", "m"), out="m", loose=("README.md",)),
-    Case("demo", ("--steps", "2", "--out", "demo"), out="demo", loose=("*.html", "*.md")),
+    Case("demo", ("--out", "demo"), out="demo", loose=("*.html", "*.md")),
 )  # fmt: skip
 
 #: Commands whose source is a server: their faults are tested beside a server of our own.

@@ -8,6 +8,8 @@ import pytest
 from tests.faults.cases import CASES
 from tests.faults.workshop import contents, rows_of
 
+pytestmark = pytest.mark.slow
+
 READERS = {
     "info": ("info", "rnas"),
     "export": ("export", "rnas", "--out", "all.parquet"),
@@ -40,7 +42,6 @@ def newest(folder):
     return min(folder.iterdir(), key=lambda one: one.name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("damage", [half, empty, zeros, gone])
 @pytest.mark.parametrize("part", ["data", "manifest"])
@@ -51,6 +52,9 @@ def test_a_damaged_collection(zygote, workshop, part, damage, reader):
     for file in files:
         damage(file)
     ended = zygote.run(workshop, READERS[reader])
+    if part == "manifest" and damage is gone:  # then the collection is what it was a change ago
+        assert ended.code == 0, ended
+        return
     if reader in ("export", "train") or ended.code:
         said = ended.require_one_sentence()
         assert "rnas" in said
@@ -58,14 +62,6 @@ def test_a_damaged_collection(zygote, workshop, part, damage, reader):
     assert not (workshop / "all.parquet").exists()
 
 
-@pytest.mark.parametrize("reader", ["import"])
-def test_a_collection_of_which_nothing_can_be_read(zygote, workshop, reader):
-    """The cheapest of the cases above, in every run of the tests."""
-    half(newest(workshop / "rnas" / "molecules.lance" / "_versions"))
-    assert "rnas" in zygote.run(workshop, READERS[reader]).require_one_sentence()
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("reader", ["import", "embed", "optimize"])
 def test_locks_of_nobody_and_files_of_nobody(zygote, workshop, reader):
     """A lock file is not a lock: what a killed command leaves stops nobody."""
@@ -85,7 +81,6 @@ def test_locks_of_nobody_and_files_of_nobody(zygote, workshop, reader):
         assert not left.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", [half, empty, zeros])
 @pytest.mark.parametrize("file", ["run.json", "000000000.parquet"])
 def test_damaged_parts_of_a_generation(zygote, workshop, file, damage):
@@ -112,7 +107,6 @@ def test_damaged_parts_of_a_generation(zygote, workshop, file, damage):
     assert contents(workshop)["g.fasta"] == wanted
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", [half, empty, zeros])
 @pytest.mark.parametrize("kind", ["autoencoder", "latent", "diffusion", "graph"])
 def test_damaged_states_of_trainings(zygote, workshop, kind, damage):
@@ -132,7 +126,6 @@ def test_damaged_states_of_trainings(zygote, workshop, kind, damage):
     assert "Remove it" in said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", [half, empty, zeros, gone])
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 @pytest.mark.parametrize("name", ["evaluate", "decode", "generate", "train latent", "train diffusion", "embed:trained"])
@@ -146,7 +139,6 @@ def test_damaged_models(zygote, workshop, name, file, damage):
     assert folder.name in said
 
 
-@pytest.mark.slow
 def test_journals_of_a_crawl(zygote, workshop):
     """A damaged journal of an import is as none: what came in is known by its id."""
     (workshop / "rnas" / "import.json").write_text(json.dumps({"x": {"version": "no"}}))

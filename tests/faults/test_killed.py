@@ -13,12 +13,10 @@ from tests.faults.workshop import contents, left_over, rows_of
 SHARES = (0.0, 0.3, 0.6, 0.8, 1.0)
 #: Commands that take seconds: killed less often.
 LONG = {"compare", "trajectory", "heads", "demo", "relations"}
-#: Those cheap enough for every run of the tests.
-CHEAP = {"import", "export:projector"}
+#: Commands that refuse what they have made already.
+ONCE = {"sample"}
 
-
-def marked(cases):
-    return [pytest.param(case, id=case.name, marks=() if case.name in CHEAP else pytest.mark.slow) for case in cases]
+pytestmark = pytest.mark.slow
 
 
 def nothing_of_before_is_lost(before, now, case):
@@ -34,7 +32,7 @@ def nothing_of_before_is_lost(before, now, case):
             assert now[name] == said, name
 
 
-@pytest.mark.parametrize("case", marked(CASES))
+@pytest.mark.parametrize("case", CASES, ids=lambda one: one.name)
 def test_killed_and_run_again(zygote, material, undisturbed, tmp_path, case):
     before, kills = contents(material, case.loose), 0
     ended, wanted = undisturbed(case)
@@ -48,7 +46,9 @@ def test_killed_and_run_again(zygote, material, undisturbed, tmp_path, case):
             if case.store and (here / case.store / "molecules.lance").is_dir():
                 Collection.open_or_create(here / case.store)
             unfinished(here, before, wanted, case)
-        if case.store and contents(here, case.loose) == wanted:  # all was done before that moment
+        if (case.store or case.name in ONCE) and contents(
+            here, case.loose
+        ) == wanted:  # all was done before that moment
             shutil.rmtree(here)
             continue
         again = zygote.run(here, case.line)
@@ -90,7 +90,6 @@ def finished(said):
     return {name: one for name, one in said.items() if ".training/" not in name and "removed-" not in name}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoencoder", "latent"])
 def test_a_model_that_is_replaced_is_there_at_every_moment(zygote, material, tmp_path, kind):
     """Trained anew over a model that is there: killed anywhere, there is the old one or the new one."""

@@ -8,17 +8,10 @@ from tests.faults.cases import CASES
 from tests.faults.test_killed import LONG, finished
 from tests.faults.workshop import contents, left_over
 
-CHEAP = {"export:npy", "import"}
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=() if case.name in CHEAP else pytest.mark.slow)
-        for case in CASES
-        if case.name not in LONG
-    ],
-)
+@pytest.mark.parametrize("case", [one for one in CASES if one.name not in LONG], ids=lambda one: one.name)
 def test_two_at_once(zygote, material, undisturbed, tmp_path, case):
     _, wanted = undisturbed(case)
     here = shutil.copytree(material, tmp_path / "here")

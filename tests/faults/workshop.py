@@ -16,7 +16,16 @@ from ribospace.collection import Collection
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 #: Keys that differ from run to run.
-VOLATILE = {"seconds", "made", "asked", "date", "molecules_per_second", "tokens_per_second", "molecules_a_second"}
+VOLATILE = {
+    "version",
+    "seconds",
+    "made",
+    "asked",
+    "date",
+    "molecules_per_second",
+    "tokens_per_second",
+    "molecules_a_second",
+}
 HIDDEN_LEFT = re.compile(r"(^|/)\.[^/]+\.[a-z0-9_]{8}(/|$)")
 
 
@@ -132,8 +141,11 @@ def _said(path: Path) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    """Without what differs from run to run, and places by their names alone."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items() if key not in VOLATILE}
+    if isinstance(value, str) and value.startswith("/"):
+        return Path(value).name
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 

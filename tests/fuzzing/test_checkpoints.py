@@ -125,7 +125,9 @@ def test_damaged_files(models, tmp_path, kind, seed, file):
         survives(used, folder, kind)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize(
+    "kind", [pytest.param(one, marks=[pytest.mark.slow] * (one in ("diffusion", "latent"))) for one in sorted(KINDS)]
+)
 @cases(60)
 @given(data=st.data())
 def test_weights_of_other_values_and_types(models, tmp_path, kind, data):

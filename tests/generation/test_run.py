@@ -40,6 +40,7 @@ def test_every_molecule_has_a_row_with_all_that_is_known(generator, tmp_path):
         assert row["mfe"] <= 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_is_the_same(generator, tmp_path, monkeypatch):
     whole = generate_table(generator, RUN, tmp_path / "whole")
     made = []

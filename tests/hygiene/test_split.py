@@ -153,6 +153,7 @@ for seed in range(1, 4):
 """
 
 
+@pytest.mark.slow
 def test_killed_while_it_splits(real, killed_again_and_again):
     """Split and cluster are both there, of one run, or both null; the collection is as it was else."""
     before = real.table()

@@ -118,13 +118,17 @@ def _how(generator: Generator, sampler: str, steps: int, guidance: float, streng
 def _natural(generator: Generator, against: str) -> Natural | None:
     """Molecules to look for the nearest among: those named, or those trained on where they are still there."""
     from ribospace.generation.run import Natural
+    from ribospace.models.shipped import GENERATOR, place_of
 
     if not against:
         trained_on = str(generator.about.get("data", {}).get("collection", ""))
         try:
             store = Collection.open(trained_on)
         except UserError:
-            warn(f"The collection trained on, {trained_on}, is not there: no nearest molecules. Name one: --against")
+            missing = (
+                "" if generator.path == place_of(GENERATOR) else f"The collection trained on, {trained_on}, is gone. "
+            )
+            warn(f"{missing}Natural molecules to look for the nearest among: --against COLLECTION")
             return None
     else:
         store = Collection.open(against)

@@ -91,9 +91,12 @@ class TokenTable:
         vector = pa.list_(pa.float16() if half else pa.float32(), info.width)
         fields = [pa.field("id", pa.string()), pa.field("sequence", pa.string()), pa.field(COLUMN, pa.list_(vector))]
         schema = pa.schema(fields, {"ribospace.tokens": FORMAT, **info.metadata()})
+        was_there = is_remote(uri) or Path(uri).exists()
         try:
             return cls(uri, lance.write_dataset(schema.empty_table(), uri, schema=schema, mode="create"))
         except (OSError, RuntimeError) as error:
+            if not was_there:
+                shutil.rmtree(uri, ignore_errors=True)
             raise cannot_write(uri, error) from error
 
     def _require_same(self, info: EmbeddingInfo, half: bool) -> None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+
+def _without_a_word_of_writers(
+    raised: threading.ExceptHookArgs, otherwise: Callable[[threading.ExceptHookArgs], object] = threading.excepthook
+) -> None:
+    """Say nothing of TensorBoard's thread that a full disk ended: the training says it itself, in a sentence."""
+    if not (isinstance(raised.exc_value, OSError) and type(raised.thread).__name__ == "_AsyncWriterThread"):
+        otherwise(raised)
 
 
 class Logs:
@@ -31,6 +40,7 @@ class Logs:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
+        threading.excepthook = _without_a_word_of_writers
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     @property

@@ -38,7 +38,7 @@ def planned(served: Served, ask: GenerateAsk) -> Work:
 
     generator = served.generator
     if generator is None:
-        raise Refusal(409, "No generator is served here: ribospace serve COLLECTION --generator DIR.")
+        raise Refusal(409, "No generator is served here: ribospace serve COLLECTION --generator mini-diffusion")
     rewards = [generator.reward(ask.reward, folders=False)] if ask.reward else []
     lengths = (0, 0)
     if ask.shortest or ask.longest:
