@@ -28,6 +28,7 @@ WORDS = {"PHE": "description LIKE '%tRNA-Phe%'", "LENGTH": "length <= 400"}
 
 
 def main() -> None:
+    """Make the sample, serve it, and take both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", type=Path, default=IMAGES)
     to = parser.parse_args().to.resolve()

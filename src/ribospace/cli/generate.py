@@ -125,10 +125,9 @@ def _natural(generator: Generator, against: str) -> Natural | None:
         try:
             store = Collection.open(trained_on)
         except UserError:
-            missing = (
-                "" if generator.path == place_of(GENERATOR) else f"The collection trained on, {trained_on}, is gone. "
-            )
-            warn(f"{missing}Natural molecules to look for the nearest among: --against COLLECTION")
+            if generator.path != place_of(GENERATOR):
+                warn(f"The collection trained on, {trained_on}, is not there.")
+            warn("Natural molecules to look for the nearest among: --against COLLECTION")
             return None
     else:
         store = Collection.open(against)
