@@ -76,7 +76,8 @@ def test_read_only(zygote, read_only_disk, case):
 def test_what_reads_a_read_only_collection_writes_elsewhere(zygote, read_only_disk, tmp_path, case):
     """Reading takes no lock, and leaves nothing beside what it reads."""
     elsewhere = tmp_path / "elsewhere"
-    line = [case.command, *(str(elsewhere / one) if one == case.out else one for one in case.line[1:])]
-    ended = zygote.run(read_only_disk, tuple(line))
+    *line, out = case.line
+    assert out == case.out
+    ended = zygote.run(read_only_disk, (*line, str(elsewhere / out)))
     assert ended.code == 0, ended
     assert (elsewhere / case.out).exists()
