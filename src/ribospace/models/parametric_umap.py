@@ -31,7 +31,7 @@ class ParametricUmap:
     --------
     >>> points = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     >>> made = ParametricUmap(2, steps=5)
-    >>> made.fit(points).apply(points[:3]).shape  # doctest: +SKIP  (a minute, as UMAP is compiled first)
+    >>> made.fit(points).apply(points[:3]).shape  # doctest: +SKIP
     (3, 2)
     """
 
