@@ -83,7 +83,7 @@ def test_a_training_broken_off_in_the_future_goes_on(zygote, elsewhen, clock, ma
     assert elsewhen.run(here, case.line, at=moments - 3).code == -9
     clock("+0")
     assert zygote.run(here, case.line).code == 0
-    assert contents(here, case.loose) == contents(alone, case.loose)
+    assert contents(here / "m", case.loose) == contents(alone / "m", case.loose)
 
 
 def test_the_library_is_at_work(elsewhen, clock, material, tmp_path):
