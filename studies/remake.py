@@ -1,4 +1,4 @@
-"""Make every table of the docs again: python -m studies.remake [NAME ...] --source FOLDER.
+"""Make the tables of the docs again: python -m studies.remake [NAME ...] --source FOLDER.
 
 studies/remake.toml says which commands make which table. What was made is noted in studies/remade.json, so that a run
 that was broken off goes on; --again makes the named ones anew, --list only says what there is.
