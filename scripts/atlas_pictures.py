@@ -1,7 +1,7 @@
-"""Take the two pictures of the atlas that the README has: python scripts/atlas_pictures.py.
+"""Take the first picture of the atlas that the README has: python scripts/atlas_pictures.py.
 
-The shipped sample with vectors of `mini`, a stored UMAP map and a trajectory is made in a temporary folder, served with
-the shipped generator, and opened in Chromium (playwright; `CHROMIUM` names another program). About two minutes.
+The shipped sample with vectors of `mini` and a stored UMAP map is made in a temporary folder, served, and opened in
+Chromium (playwright; `CHROMIUM` names another program). About a minute.
 """
 
 from __future__ import annotations
@@ -22,39 +22,35 @@ MADE = (
     "import sample --to sample",
     "embed sample --model mini",
     "map sample --model mini --method umap --store",
-    "trajectory sample --model mini --root PHE --where LENGTH --out path",
 )
-WORDS = {"PHE": "description LIKE '%tRNA-Phe%'", "LENGTH": "length <= 400"}
 
 
 def main() -> None:
-    """Make the sample, serve it, and take both."""
+    """Make the sample, serve it, and take the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", type=Path, default=IMAGES)
     to = parser.parse_args().to.resolve()
     program = (sys.executable, "-m", "ribospace")
     with tempfile.TemporaryDirectory() as folder:
         for line in MADE:
-            subprocess.run([*program, *(WORDS.get(word, word) for word in line.split())], cwd=folder, check=True)
-        options = ["--generator", "mini-diffusion", "--port", PORT]
-        server = subprocess.Popen([*program, "serve", "sample", *options], cwd=folder)
+            subprocess.run([*program, *line.split()], cwd=folder, check=True)
+        server = subprocess.Popen([*program, "serve", "sample", "--port", PORT], cwd=folder)
         try:
             with sync_playwright() as playwright:
                 drawing = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
                 chromium = playwright.chromium.launch(
                     executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=drawing
                 )
-                light(opened(chromium, "light"), to / "atlas.png")
-                dark(opened(chromium, "dark"), to / "atlas_dark.png")
+                shoot(opened(chromium), to / "atlas.png")
                 chromium.close()
         finally:
             server.terminate()
             server.wait()
 
 
-def opened(chromium: Any, theme: str) -> Any:
+def opened(chromium: Any) -> Any:
     """The page in a window of 1280 by 720, when all points are drawn."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 720}, color_scheme=theme)
+    page = chromium.new_page(viewport={"width": 1280, "height": 720}, color_scheme="light")
     for _ in range(60):
         try:
             page.goto(f"http://127.0.0.1:{PORT}/")
@@ -65,7 +61,7 @@ def opened(chromium: Any, theme: str) -> Any:
     return page
 
 
-def light(page: Any, path: Path) -> None:
+def shoot(page: Any, path: Path) -> None:
     """A molecule's card."""
     page.fill("#query", "tRNA-Phe")
     page.press("#query", "Enter")
@@ -74,19 +70,6 @@ def light(page: Any, path: Path) -> None:
     page.click("#found-close")
     page.locator("#card h3").first.scroll_into_view_if_needed()
     page.locator("#card button:text-is('a')").scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
-    page.screenshot(path=path)
-
-
-def dark(page: Any, path: Path) -> None:
-    """Generated molecules, and a trajectory's clusters."""
-    page.click("#tab-generate")
-    page.fill("#g-count", "30")
-    page.click("#generate-form button")
-    page.wait_for_selector("#generated li", timeout=180_000)
-    page.click("#tab-trajectory")
-    page.wait_for_selector("#clusters button")
-    page.select_option("#colour", label="trajectory pseudotime")
     page.wait_for_timeout(1000)
     page.screenshot(path=path)
 
