@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 PORT = "8790"
@@ -55,7 +55,7 @@ def opened(chromium: Any) -> Any:
         try:
             page.goto(f"http://127.0.0.1:{PORT}/")
             break
-        except Exception:  # the server is not up yet
+        except Error:  # the server is not up yet
             page.wait_for_timeout(1000)
     page.wait_for_selector("body.ready")
     return page

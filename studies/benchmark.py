@@ -35,7 +35,9 @@ MOST = 10_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, default=Path("../shared/data"), help="the folder of the files")
-    parser.add_argument("--to", type=Path, default=Path("studies/benchmark"), help="folder of all that is made")
+    parser.add_argument(
+        "--to", type=Path, default=Path("studies/benchmark"), help="folder; a comparison that is there is kept"
+    )
     parser.add_argument("--models", default=MODELS)
     parser.add_argument("--train", type=Path, help="nRC's published training file")
     parser.add_argument("--test", type=Path, help="nRC's published test file")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -46,8 +47,10 @@ class Answer:
 
 @pytest.fixture
 def run(monkeypatch):
-    """Run `ribospace ARGUMENTS` in this process."""
+    """Run `ribospace ARGUMENTS` in this process; however slow the machine is, no line says how far it has come."""
     from ribospace.cli import main
+
+    monkeypatch.setattr("ribospace.cli.output.QUIET_SECONDS", math.inf)
 
     def command(*arguments: object, stdin: bytes = b"") -> Answer:
         out, err = io.StringIO(), io.StringIO()

@@ -49,11 +49,13 @@ def test_a_damaged_collection(zygote, workshop, part, damage, reader):
     """Refused in one sentence that names it, or, where what is damaged is not needed, answered."""
     table = workshop / "rnas" / "molecules.lance"
     files = sorted((table / "data").iterdir()) if part == "data" else [newest(table / "_versions")]
+    ids = rows_of(workshop / "rnas")["id"]
     for file in files:
         damage(file)
     ended = zygote.run(workshop, READERS[reader])
     if part == "manifest" and damage is gone:  # then the collection is what it was a change ago
         assert ended.code == 0, ended
+        assert rows_of(workshop / "rnas")["id"][: len(ids)] == ids
         return
     if reader in ("export", "train") or ended.code:
         said = ended.require_one_sentence()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 
-def _without_a_word_of_writers(
-    raised: threading.ExceptHookArgs, otherwise: Callable[[threading.ExceptHookArgs], object] = threading.excepthook
-) -> None:
-    """Say nothing of TensorBoard's thread that a full disk ended: the training says it itself, in a sentence."""
-    if not (isinstance(raised.exc_value, OSError) and type(raised.thread).__name__ == "_AsyncWriterThread"):
-        otherwise(raised)
+@functools.cache
+def _hush_writers() -> None:
+    """No traceback of TensorBoard's thread that a full disk ended: the training says it itself, in a sentence."""
+    otherwise = threading.excepthook
+
+    def said(raised: threading.ExceptHookArgs) -> None:
+        if not (isinstance(raised.exc_value, OSError) and type(raised.thread).__name__ == "_AsyncWriterThread"):
+            otherwise(raised)
+
+    threading.excepthook = said
 
 
 class Logs:
@@ -40,7 +45,7 @@ class Logs:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        threading.excepthook = _without_a_word_of_writers
+        _hush_writers()
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     @property
