@@ -25,12 +25,13 @@ PROGRAMS = {"python": [sys.executable], "ribospace": [sys.executable, "-m", "rib
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the docs: its name, the page, about how many minutes it takes, and the commands that make it."""
+    """A table of the docs: its name, the page, about how many minutes it takes, the commands, and what they need."""
 
     name: str
     page: str
     minutes: float
     run: list[str]
+    needs: str = ""
 
 
 def main() -> None:
@@ -48,8 +49,10 @@ def main() -> None:
         if arguments.names and table.name not in arguments.names:
             continue
         said = f"{table.name:<18}{table.page:<22}{table.minutes:>5} minutes"
-        if arguments.list or (table.name in made and not arguments.again):
-            print(said + ("   made" if table.name in made else ""))
+        unasked = table.needs and not arguments.names
+        if arguments.list or unasked or (table.name in made and not arguments.again):
+            needs = f"   if named; needs {table.needs}" if table.needs else ""
+            print(said + needs + ("   made" if table.name in made else ""))
             continue
         print(said, flush=True)
         began = time.perf_counter()

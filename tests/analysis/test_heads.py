@@ -89,6 +89,17 @@ def test_probes_name_heads_only_where_the_data_carry_it():
     assert found["noise"].chance.max() < 0.05
 
 
+def test_the_median_head_is_a_head_and_no_vote_of_all():
+    """Five heads that err apart are together better than the best of them, which is better than each other one."""
+    rng = np.random.default_rng(0)
+    label = rng.choice([-1.0, 1.0], 800)
+    right = rng.random((800, 5)) < [0.72, 0.73, 0.85, 0.71, 0.74]
+    said = np.where(right, label[:, None], -label[:, None])[..., None] + rng.normal(0, 0.01, (800, 5, 1))
+    (seen,) = probe_heads(said, {"label": np.where(label > 0, "a", "b")}, rng.normal(size=(800, 2)), permutations=99)
+    assert (right.sum(axis=1) > 2).mean() > seen.scores.max()
+    assert np.flatnonzero(seen.named()).tolist() == [2]
+
+
 def test_chance_is_kept_over_many_heads():
     """Of properties that no head sees, one in twenty may seem seen by some head, not more."""
     rng = np.random.default_rng(3)

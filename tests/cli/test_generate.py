@@ -173,6 +173,8 @@ def test_training_writes_a_generator_that_generates(run, refused, tmp_path):
         refused(command, "Another training")
     answer = run(*command, *TINY_DENOISER, *QUICK, "--json")
     assert answer.code == 0, answer.err
-    assert answer.json["figures"]["rewards"]["values"]["gc"]["molecules"] > 0
+    known = answer.json["figures"]["rewards"]["values"]["gc"]
+    assert known["molecules"] > 0
+    assert f"| `gc` | R² {known['r2']:.3f}, " in (tmp_path / "gen" / "README.md").read_text(encoding="utf-8")
     assert run("generate", "--model", tmp_path / "gen", "-n", 2, "--steps", 2, "--out", tmp_path / "a.fasta").code == 0
     assert len(rows_of(tmp_path / "a.tsv")[0]["nearest"]) > 0

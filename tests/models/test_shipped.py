@@ -44,6 +44,15 @@ def test_a_card_says_licence_data_and_limits_and_no_place_of_the_machine_that_tr
         assert not re.search(r'["`( ]/(home|root|tmp|work|mnt|data)/', text)
 
 
+def test_what_the_docs_say_of_its_rewards_is_what_was_measured():
+    figures = json.loads((place_of(GENERATOR) / "config.json").read_text(encoding="utf-8"))["figures"]["rewards"]
+    docs = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    for name, one in figures["values"].items():
+        assert f"| `{name}` | R² {one['r2']:.3f}, Spearman {one['spearman']:.3f}, " in docs
+    assert f"{figures['types']['accuracy']:.1%} right".replace("%", " %") in docs
+    assert f"{figures['structure']['accuracy']:.1%} right".replace("%", " %") in docs
+
+
 def test_the_networks_are_what_their_names_say():
     kinds = {LATENT: LatentAutoencoder, GENERATOR: LatentDiffusion}
     for name, kind in kinds.items():

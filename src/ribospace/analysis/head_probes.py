@@ -50,7 +50,7 @@ class Seen:
         (A,) that a head tells more than that, molecule by molecule, corrected for all heads; NaN where the property is
         a part of the control itself.
     p_typical
-        (A,) that a head tells more than the median head, corrected for all heads.
+        (A,) that a head tells more than the head of median score, the lower of two, corrected for all heads.
     """
 
     name: str
@@ -165,7 +165,8 @@ def _seen(
     p_control = np.full(len(won), np.nan)
     if not is_inside:
         p_control = _better(won - control_win, permutations, rng)
-    p_typical = _better(won - np.median(won, axis=0), permutations, rng) if len(won) > 1 else np.ones(1)
+    median_head = table[:, 0].argsort(kind="stable")[(len(won) - 1) // 2]
+    p_typical = _better(won - won[median_head], permutations, rng)
     return Seen(
         name, measure, len(answer), table[:, 0], table[:, 1:].mean(axis=1), p,
         float(control_score[0]), p_control, p_typical,

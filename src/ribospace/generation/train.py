@@ -255,9 +255,35 @@ ribospace assess new.fasta --against COLLECTION --out report
 - {data["training_molecules"]:,} molecules of {data["collection"]}; split: {data["split"]}
 - the latent model {about["latent"]["name"]}, revision {about["latent"]["revision"]}, which lies inside
 - {figures["steps"]:,} steps in {figures["seconds"]:,.0f} s, {figures["epochs"]} epochs; {loss}
-
+{_surrogate_section(figures["rewards"])}
 ## What cannot be concluded
 
 - That a molecule folds, is stable in a cell or does anything: that takes an experiment.
 - Molecules are at most as long as the latent model's window; types and lengths are those of the training molecules.
+"""
+
+
+def _surrogate_section(figures: dict[str, Any]) -> str:
+    """What the surrogate of the built-in rewards knows, beside chance, as a table in Markdown."""
+    rows = []
+    for name, one in figures.get("values", {}).items():
+        error = f"error {one['rmse']:.3g}, standard deviation {one['standard_deviation']:.3g}"
+        rows += [
+            (f"`{name}`", f"R² {one['r2']:.3f}, Spearman {one['spearman']:.3f}, {error}", "0, 0"),
+            ("… with noise on the latents", f"R² {one['noised_r2']:.3f}", "0"),
+            ("… inside the intervals of 50 % and 90 %", f"{one['inside_50']:.1%}, {one['inside_90']:.1%}", ""),
+        ]
+    if types := figures.get("types"):
+        chance = f"{types['chance_accuracy']:.1%}, {types['chance_macro_f1']:.3f} (always the commonest)"
+        rows.append(("types", f"{types['accuracy']:.1%} right, macro-F1 {types['macro_f1']:.3f}", chance))
+    if structure := figures.get("structure"):
+        chance = f"{structure['chance_accuracy']:.1%} (always the commonest sign)"
+        rows.append(("structure, each nucleotide", f"{structure['accuracy']:.1%} right", chance))
+    table = "\n".join(f"| {what} | {figure} | {chance} |" for what, figure, chance in rows)
+    return f"""
+## What its rewards know, of {figures["molecules"]["test"]:,} molecules that they were not taught
+
+| | | by chance |
+|---|---|---|
+{table}
 """

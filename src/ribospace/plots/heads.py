@@ -149,7 +149,7 @@ def _grid(
     small = values.size > CELLS_WITH_TEXT
     for layer, head in np.ndindex(values.shape):
         text = (
-            str(marks[layer, head]) if small or not digits else f"{values[layer, head]:.{digits}f}{marks[layer, head]}"
+            str(marks[layer, head]) if small or not digits else f"{values[layer, head]:z.{digits}f}{marks[layer, head]}"
         )
         red, green, blue, _ = image.cmap(image.norm(values[layer, head]))
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
