@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from ribospace.collection import Collection
+from ribospace.plots import comparison_figure
 from studies.data import real, ribospace
 
 GRAPHS = {
@@ -24,6 +25,12 @@ GRAPHS = {
     "mean-both": ["graph.refine=mean", "graph.edges=both"],
     "refined-both": ["graph.edges=both"],
     "few-labels": ["objective.classes=1.0", "objective.labelled=0.1"],
+}
+SHOWN = {
+    "neighbours_apart": "5-NN, clusters apart",
+    "probe": "probe",
+    "ari": "Leiden, ARI",
+    "retrieval": "retrieval, mAP",
 }
 
 
@@ -53,7 +60,22 @@ def main() -> None:
         "compare", data, "--models", ",".join(models), "--label", "nrc_class", "--where", "split = 'test'",
         "--clusters", "split_cluster", "--seed", arguments.seed, "--out", arguments.to / "compared",
     )  # fmt: skip
+    draw(arguments.to)
     links(arguments.to, time.perf_counter() - began)
+
+
+def draw(folder: Path) -> None:
+    """The four figures that matter here, as graphs.png."""
+    found = json.loads((folder / "compared" / "results.json").read_text(encoding="utf-8"))
+    rows, chance = found["rows"], found["chance"]
+    figures = {head: [row[key] for row in rows] for key, head in SHOWN.items()}
+    figures["probe"] = [one["value"] for one in figures["probe"]]
+    intervals = {"probe": [(row["probe"]["low"], row["probe"]["high"]) for row in rows]}
+    by_chance = {"5-NN, clusters apart": chance["accuracy"], "probe": chance["accuracy"], "Leiden, ARI": 0.0}
+    by_chance["retrieval, mAP"] = chance["retrieval"]
+    title = f"{found['molecules']:,} molecules, {found['label']} ({len(found['labels'])} labels), attached to a graph"
+    names = [row["representation"] for row in rows]
+    comparison_figure(names, figures, intervals, by_chance, title).savefig(folder / "graphs.png")
 
 
 def prepare(source: Path, data: Path) -> None:
