@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import benchmarks.__main__
@@ -14,7 +15,7 @@ from ribospace.cli.app import command
 from ribospace.config import from_mapping, laid_over, read_toml
 from ribospace.generation.train import DiffusionTrainConfig
 from ribospace.training.config import LatentTrainConfig, TrainConfig, read_preset
-from studies import remake
+from studies import remake, sampled
 from studies.run import flat, read_study
 from studies.tables import COLUMNS, bars
 
@@ -124,3 +125,21 @@ def test_the_shipped_weights_recipes_are_configs(kind, name):
     said = read_toml(ROOT / "studies" / "pretrain" / f"{name}.toml")
     config = from_mapping(kind, laid_over(read_preset(preset), said), name)
     assert config.data.split == "part"  # no molecule of a cluster that anything is judged by
+
+
+def test_sampled_molecules_are_named_by_rfams_lists(tmp_path, monkeypatch):
+    """Without Infernal: what its programs print is given."""
+    (tmp_path / "__build").mkdir()
+    for kingdom in sampled.KINGDOMS:
+        (tmp_path / kingdom).touch()
+        (tmp_path / "__build" / f"Rfam_{kingdom.lower()}_14.1.txt").write_text(
+            "RF1\tGene; snRNA; snoRNA; CD-box;\tSmall nucleolar RNA sR44\nRF2\tCis-reg; leader;\tHis leader\n"
+        )
+    said = {"cmstat": "# idx name\n1 sR44 RF1 9\n2 His RF2 9\n", "cmemit": ">sR44-sample1\nAC\nGT\n>His-sample1\nggg\n"}
+    monkeypatch.setattr(sampled, "infernal", lambda program, *words: said[program])
+    monkeypatch.setattr(sys, "argv", ["sampled", "--rfam", str(tmp_path), "--to", str(tmp_path / "cm.parquet")])
+    sampled.main()
+    rows = pl.read_parquet(tmp_path / "cm.parquet").rows()
+    assert len(rows) == 6
+    assert rows[0] == ("Archaea:sR44-sample1", "ACGU", "snoRNA", "sR44", "Small nucleolar RNA sR44")
+    assert rows[1] == ("Archaea:His-sample1", "GGG", "misc_RNA", "His", "His leader")

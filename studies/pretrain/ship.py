@@ -27,6 +27,10 @@ SOURCES = (
     "domain, named as those of tRNAscan-SE 2 (Chan et al. 2021). Real ones: Rfam's 5S and 5.8S rRNAs and "
     "tRNAs (CC0), and tRNAs of tRNAdb (Juehling et al. 2009), public data."
 )
+MADE_AGAIN = (
+    "Recipes and commands are in `studies/pretrain`. These very sampled molecules are not public; `studies/sampled.py` "
+    "samples others of the same families."
+)
 
 
 def main() -> None:
@@ -71,7 +75,7 @@ def tell(one: Shipped) -> None:
     path = place_of(one.name) / checkpoint.CARD
     card = re.sub(rf"{SECTION}\n.*?(?=^## |\Z)", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     figures = [f"- {what}: {figure}." for what, figure in one.figures.items()]
-    about = [SECTION, "", one.what, "", one.data, "", SOURCES, "", "All of it is made again by `studies/pretrain`.", ""]
+    about = [SECTION, "", one.what, "", one.data, "", SOURCES, "", MADE_AGAIN, ""]
     head, use, rest = card.partition("## Use\n")
     with written_whole(path) as beside:
         beside.write_text(head + "\n".join([*about, *figures, "", ""]) + use + rest, encoding="utf-8")

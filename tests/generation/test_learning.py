@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ribospace.errors import UserError
-from ribospace.generation.learning import Learner, Molecules, NoiseConfig, Noising, clean_of
+from ribospace.generation.learning import Learner, Molecules, NoiseConfig, Noising, clean_of, drawn_times
 from ribospace.generation.schedule import signal_shares
 from ribospace.training.config import OptimizerConfig
 from tests.generation.conftest import small_generator
@@ -101,6 +101,13 @@ def test_a_prediction_without_error_means_the_clean_latents(prediction):
     noisy = signal * clean + other * noise
     said = noise if prediction == "epsilon" else signal * noise - other * clean
     assert torch.allclose(clean_of(said, noisy, signal, other, prediction), clean, atol=1e-3)
+
+
+def test_levels_are_spread_evenly_and_none_is_beyond_the_last():
+    """The largest float32 below 1 is rounded up to the next level when the last molecule's share is added."""
+    lots = torch.full((128,), float(np.nextafter(np.float32(1), np.float32(0))))
+    assert drawn_times(lots, 1000).max() == 999
+    assert drawn_times(torch.zeros(4), 1000).tolist() == [0, 250, 500, 750]
 
 
 def test_as_much_is_left_unsaid_as_asked():

@@ -90,7 +90,7 @@ class Noising:
         """(B,) mean squared error of each molecule's prediction, at a level of noise drawn evenly."""
         count, device = len(molecules.types), molecules.latents.device
         levels = len(self.signal)
-        time = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * levels).long()
+        time = drawn_times(torch.rand(count, generator=generator), levels)
         noise = torch.randn(molecules.latents.shape, generator=generator).to(device)
         lot, unsaid = torch.rand(count, generator=generator).to(device), self.config.unsaid
         time = time[torch.randperm(count, generator=generator)].to(device)
@@ -112,6 +112,18 @@ class Noising:
         first = self.model.denoiser(noisy[:half], time[:half], types[:half], lengths[:half]).float()
         clean = clean_of(first, noisy[:half], signal, share, self.model.config.denoiser.prediction)
         return torch.cat([clean, torch.zeros_like(noisy[half:])])
+
+
+def drawn_times(lots: Tensor, levels: int) -> Tensor:
+    """(B,) levels of noise, one from each Bth part of them all, by lots below 1.
+
+    Examples
+    --------
+    >>> drawn_times(torch.tensor([0.5, 0.5]), 1000).tolist()
+    [250, 750]
+    """
+    shares = (torch.arange(len(lots)) + lots) / len(lots)  # the last may be rounded up to 1
+    return (shares * levels).long().clamp_(max=levels - 1)
 
 
 def clean_of(said: Tensor, noisy: Tensor, signal: Tensor, noise: Tensor, prediction: str) -> Tensor:
