@@ -2,8 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# torch first and by itself: its CPU build, where the index has one, in place of a range that may bring CUDA.
+# torch first and by itself, in place of a range.
 TORCH := torch==2.13.0
+# PyPI's PyTorch for Linux brings CUDA: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu does without.
+TORCH_INDEX ?=
 
 .PHONY: demo test test-slow lint format bench docs clean
 
@@ -36,7 +38,7 @@ clean:
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --editable ".[full]"
 	touch $@
 

@@ -129,3 +129,8 @@ def test_nucleobase_properties():
     for letter, bases in IUPAC.items():
         expected = np.mean([PROPERTIES[base] for base in bases], axis=0)
         np.testing.assert_allclose(table[IDS[letter] - FIRST_LETTER], expected)
+
+
+def test_one_string_is_not_taken_for_molecules_of_one_letter():
+    with pytest.raises(UserError, match="come as a list"):
+        tokenize("ACGU")

@@ -54,9 +54,11 @@ def test_cleaning_is_the_stated_rule(sequences, gaps, arrow):
 
 def test_gaps_are_refused_or_stripped():
     assert clean(["..A-C--G.", "U"], gaps="strip").to_pylist() == ["ACG", "U"]
-    with pytest.raises(UserError, match=r"sequence 2, position 3: '-' is a gap.*--strip-gaps"):
+    with pytest.raises(UserError, match=r"^sequence 2, position 3: '-' is a gap\. Take the gaps out\.$"):
         clean(["AC", "AC-G"])
-    with pytest.raises(UserError, match="sequence 1 has no sequence"):
+    with pytest.raises(UserError, match=r"position 3: '-' is a gap\. Take the gaps out, or add --strip-gaps"):
+        record_batch(["a", "b"], ["AC", "AC-G"])
+    with pytest.raises(UserError, match=r"^sequence 1 has no sequence\. Give one\.$"):
         clean(["--.."], gaps="strip")
 
 

@@ -163,13 +163,16 @@ def tokenize(sequences: Sequences) -> Tokens:
     Raises
     ------
     UserError
-        For a letter that is not RNA's, with the sequence's and the letter's number, both from 1.
+        For a letter that is not RNA's, with the sequence's and the letter's number, both from 1; for a single string,
+        whose letters would be taken for molecules.
 
     Examples
     --------
     >>> detokenize(tokenize(["ACGUN", "", "GG"]))
     ['ACGUN', '', 'GG']
     """
+    if isinstance(sequences, str):
+        raise UserError("Sequences come as a list, also a single one: tokenize([sequence]).")
     data, offsets = flat_bytes(sequences)
     ids = _ID_OF_BYTE[data]
     if not ids.all():
@@ -179,6 +182,11 @@ def tokenize(sequences: Sequences) -> Tokens:
         position = len(data[offsets[row] : at].tobytes().decode("utf-8", errors="replace"))
         raise UserError(f"Sequence {row + 1}, position {position + 1}: {text[position]!r} is not an RNA letter.")
     return Tokens(ids, offsets)
+
+
+def as_tokens(molecules: Tokens | Sequences) -> Tokens:
+    """Tokens as they are, sequences tokenised."""
+    return molecules if isinstance(molecules, Tokens) else tokenize(molecules)
 
 
 def detokenize(tokens: Tokens) -> list[str]:

@@ -307,6 +307,21 @@ def exists(path: Path | str) -> bool:
         return False
 
 
+#: How files with molecules are named, before an ending of what compressed them.
+_MOLECULES = (".fasta", ".fa", ".fna", ".ffn", ".fas", ".fastq", ".fq", ".tsv", ".csv", ".parquet", ".pq")
+
+
+def is_named_molecules(name: str) -> bool:
+    """Whether a name ends as those of files with molecules do.
+
+    Examples
+    --------
+    >>> is_named_molecules("a/rnas.FASTA.gz"), is_named_molecules("rnas"), is_named_molecules("AC..GU")
+    (True, False, False)
+    """
+    return re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower()).endswith(_MOLECULES)
+
+
 def existing_file(path: Path | str) -> Path:
     """Return `path` if it is a file that can be opened, else say what is wrong with it."""
     path = Path(path)

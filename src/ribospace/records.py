@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ribospace.alphabet import LETTERS, Sequences, flat_bytes
-from ribospace.errors import UserError
+from ribospace.errors import UserError, nearest
 
 try:  # the interpreter's own starts in half the time of OpenSSL's, which is what counts for short sequences
     from _md5 import md5 as _md5
@@ -68,7 +68,9 @@ _PROTEIN_ONLY = frozenset("EFILPQZefilpqz*")
 _TO_DNA = bytes.maketrans(b"U", b"T")
 
 
-def clean(sequences: Sequences, *, gaps: Gaps = "refuse", names: Sequence[str] | None = None) -> pa.StringArray:
+def clean(
+    sequences: Sequences, *, gaps: Gaps = "refuse", names: Sequence[str] | None = None, of_file: bool = False
+) -> pa.StringArray:
     r"""Write sequences in upper case and in U, as the rule of this module says.
 
     Parameters
@@ -79,6 +81,9 @@ def clean(sequences: Sequences, *, gaps: Gaps = "refuse", names: Sequence[str] |
         What to do with `-` and `.`: refuse the molecule, or strip them.
     names
         (n,) how to call each sequence in an error; "sequence 3" by default.
+    of_file
+        Whether they are records of a file, of which an error says that one may be left out, and that commands take
+        --strip-gaps.
 
     Returns
     -------
@@ -95,18 +100,21 @@ def clean(sequences: Sequences, *, gaps: Gaps = "refuse", names: Sequence[str] |
     >>> clean(["acg t\n", "NNU"]).to_pylist()
     ['ACGU', 'NNU']
     """
+    if gaps not in get_args(Gaps):
+        raise UserError(f"What to do with gaps cannot be {gaps!r}. {nearest(gaps, get_args(Gaps))}")
     data, offsets = flat_bytes(sequences)
     letters = _RULE[data]
     odd = letters <= _GAP
     if odd.any():
         refused = letters == _INVALID if gaps == "strip" else (letters == _INVALID) | (letters == _GAP)
         if refused.any():
-            _refuse_letter(data, offsets, int(np.flatnonzero(refused)[0]), names)
+            _refuse_letter(data, offsets, int(np.flatnonzero(refused)[0]), names, of_file)
         before = np.concatenate([[0], np.cumsum(odd)])
         letters, offsets = letters[~odd], offsets - before[offsets]
     empty = np.flatnonzero(np.diff(offsets) == 0)
     if len(empty):
-        raise UserError(f"{_name(names, int(empty[0]))} has no sequence. Give it one, or take its header out.")
+        mend = "Give it one, or take it out." if of_file else "Give one."
+        raise UserError(f"{_name(names, int(empty[0]))} has no sequence. {mend}")
     return string_array(letters, offsets)
 
 
@@ -121,14 +129,17 @@ def _name(names: Sequence[str] | None, row: int) -> str:
     return names[row] if names is not None else f"sequence {row + 1}"
 
 
-def _refuse_letter(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], at: int, names: Any) -> None:
+def _refuse_letter(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], at: int, names: Any, of_file: bool
+) -> None:
     row = int(np.searchsorted(offsets, at, side="right")) - 1
     text = data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", errors="replace")
     position = len(data[offsets[row] : at].tobytes().decode("utf-8", errors="replace"))
     letter = text[position]
     where = f"{_name(names, row)}, position {position + 1}"
     if letter in "-.":
-        raise UserError(f"{where}: {letter!r} is a gap. Take the gaps out, or add --strip-gaps to have it done.")
+        mend = "Take the gaps out, or add --strip-gaps to have it done." if of_file else "Take the gaps out."
+        raise UserError(f"{where}: {letter!r} is a gap. {mend}")
     hint = " This looks like a protein." if _PROTEIN_ONLY & set(text) else ""
     raise UserError(f"{where}: {letter!r} is not a letter of RNA.{hint} Use A C G U (or T) and IUPAC codes.")
 
@@ -191,7 +202,7 @@ def record_batch(
     [{'sequence': 'GGU', 'length': 3, 'rna_type': 'tRNA', 'isotype': 'Gly'}]
     """
     names = _Names(origin, first, ids)
-    clean_sequences = clean(sequences, gaps=gaps, names=names)  # type: ignore[arg-type]
+    clean_sequences = clean(sequences, gaps=gaps, names=names, of_file=True)  # type: ignore[arg-type]
     identifiers = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
     lengths = np.diff(flat_bytes(identifiers.fill_null(""))[1])
     if not lengths.all():
@@ -243,6 +254,14 @@ def place_of(batch: pa.RecordBatch, row: int) -> str:
     metadata = batch.schema.metadata or {}
     origin, first = metadata.get(b"origin", b"input").decode(), int(metadata.get(b"first", b"1"))
     return _Names(origin, first, batch.column("id"))[row]
+
+
+def came_before(batch: pa.RecordBatch, row: int) -> str:
+    """Say of a row whose id was there before that it was, and where, if that is in the same batch."""
+    ids = batch.column("id")
+    first, number = ids.index(ids[row]).as_py(), int((batch.schema.metadata or {}).get(b"first", b"1"))
+    where = f", at record {number + first}" if first < row else ""
+    return f"{place_of(batch, row)}: this id has come before in the input{where}."
 
 
 def empty_strings_as_null(values: pa.StringArray) -> pa.StringArray:

@@ -56,7 +56,7 @@ def test_the_held_out_set_has_the_held_out_figures(store, run, tmp_path):
     assert figures["js3"]["held-out"] < figures["js3"]["random"]
     assert figures["gc"]["shuffled"] == pytest.approx(figures["gc"]["held-out"])
     assert said["types"]["tRNA"]["generated"]["molecules"] == 20
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 2
     assert "http-equiv" not in page
     assert "<script" not in page

@@ -171,6 +171,14 @@ def test_map(tmp_path, store, run, method, dims):
     assert [row.split("\t")[0] for row in rows] == ["one", "two", "three", "four", "five"]
 
 
+def test_what_no_map_can_be_is_said_before_anything_is_embedded(tmp_path, refused, monkeypatch):
+    (tmp_path / "a.fa").write_text(">a\nACGU\n")
+    monkeypatch.setattr("ribospace.encoders.engine.embed_records", None)
+    command = ["map", tmp_path / "a.fa", "--model", "kmer2", "--out", tmp_path / "m.png"]
+    refused([*command, "--method", "unap"], "Unknown projection 'unap'", "umap")
+    refused([*command, "--dims", 4], "2 or 3 dimensions, not 4")
+
+
 def test_map_fitted_on_one_set_and_applied_to_another(tmp_path, run):
     run("synthesize", "hairpins", "-n", "60", "--to", tmp_path / "c")
     run("import", "ribosome", "--to", tmp_path / "c")
@@ -396,7 +404,7 @@ def test_a_failure_is_one_line_and_code_1(run, monkeypatch, store):
         raise KeyError("something of ours")
 
     monkeypatch.setattr(Collection, "count", broken)
-    answer = run("export", store, "--out", store.parent / "x.fasta")
+    answer = run("export", store, "--where", "length > 1", "--out", store.parent / "x.fasta")
     assert answer.code == 1
     assert "KeyError" in answer.err
     assert answer.err.count("\n") == 1

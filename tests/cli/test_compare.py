@@ -32,10 +32,10 @@ def test_compare(store, run, tmp_path):
     assert (rows["kmer2"]["width"], rows["kmer2"]["rate"], rows["kmer3"]["rate"] > 0) == (16, 0, True)
     assert rows["kmer3"]["neighbours"] > said["chance"]["accuracy"]
     assert said["left_out"]["not drawn"] > 0
-    lines = (out / "table.md").read_text().splitlines()
+    lines = (out / "table.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
     assert len({line.count("|") for line in lines}) == 1
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in page
     assert "http" not in page.replace("http-equiv", "")
     assert "@" not in page.split("base64,")[0].replace("@media", "")
@@ -63,6 +63,13 @@ def test_compare_refuses(store, refused, tmp_path):
     assert (tmp_path / "notes" / "figure.png").read_text() == "mine"
     refused([*words, "--models", "kmer2", "--label", "id"], "No label has 5 molecules")
     assert not (tmp_path / "r").exists()
+
+
+def test_compare_says_how_many_have_the_label(refused, tmp_path, molecules):
+    store = Collection.create(tmp_path / "few")
+    store.append([molecules(7, note=["x", *[None] * 6])])
+    words = ["compare", store.path, "--models", "kmer2", "--label", "note", "--out", tmp_path / "r"]
+    refused(words, "note is known of 1 of 7 molecules, and 20 are needed", "--label")
 
 
 def test_false_and_nought_are_labels(run, tmp_path):

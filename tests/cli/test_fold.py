@@ -23,7 +23,7 @@ def test_a_sequence(run, refused):
     assert one["ensemble"] <= one["mfe"] == pytest.approx(-22.4, abs=0.5)
     assert TRNA in run("fold", TRNA).out
     refused(["fold", "not RNA!"], "letter")
-    refused(["fold", "A" * 5001], "5,001 nt is too long")
+    refused(["fold", "A" * 5001], "the sequence of 5,001 nt is too long", "Cut it")
     refused(["fold", TRNA, "--where", "length > 3"], "--where")
 
 
@@ -44,6 +44,11 @@ def test_a_file(run, tmp_path):
         "b.layout.svg",
         "c.layout.svg",
     ]
+
+
+def test_a_molecule_that_is_too_long_is_named(refused, tmp_path):
+    (tmp_path / "m.fasta").write_text(f">a\nACGU\n>big\n{'A' * 5001}\n")
+    refused(["fold", tmp_path / "m.fasta"], "m.fasta, record 2 ('big') of 5,001 nt is too long", "leave it out")
 
 
 def test_a_collection_keeps_its_structures(run, refused, tmp_path, collection):

@@ -77,7 +77,7 @@ def test_values_of_what_is_not_drawn_do_not_set_the_scale(run, tmp_path):
     (tmp_path / "v.tsv").write_text("id\tposition\tvalue\na\t1\t0.25\na\t2\t0.75\n")
     words = ["fold", tmp_path / "m.fasta", "--colour", tmp_path / "v.tsv", "--draw"]
     assert run(*words, tmp_path / "one").code == 0
-    with open(tmp_path / "v.tsv", "a") as file:
+    with open(tmp_path / "v.tsv", "a", encoding="utf-8") as file:
         file.write("other\t1\t1000\n")
     assert run(*words, tmp_path / "two").code == 0
     one, two = (tmp_path / folder / "a.layout.svg" for folder in ("one", "two"))

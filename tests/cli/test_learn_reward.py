@@ -74,8 +74,8 @@ def test_learned_from_a_table(tmp_path, latent, shares, run):
     )
     assert about["calibration"]["temperature"] > 0
     assert about["training"]["seed"] == 0
-    assert "mrl in % of an RNA" in (out / "README.md").read_text()
-    assert "R² (0: no better than the mean)" in (out / "README.md").read_text()
+    assert "mrl in % of an RNA" in (out / "README.md").read_text(encoding="utf-8")
+    assert "R² (0: no better than the mean)" in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_it_steers_only_its_own_latent_model(tmp_path, latent, shares, run):

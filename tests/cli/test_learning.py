@@ -57,7 +57,7 @@ def test_an_autoencoder_is_trained_carded_and_judged(tmp_path, rnas, run):
     assert "molecules held out at random: character error rate" in said.out
     assert f"Wrote the model and its card to {model}" in said.out
     assert sorted(file.name for file in model.iterdir()) == ["README.md", "config.json", "model.safetensors"]
-    assert "`length < 78`" in (model / "README.md").read_text()
+    assert "`length < 78`" in (model / "README.md").read_text(encoding="utf-8")
     for beams in ("1", "2"):  # the second takes the first's place
         judged = run("evaluate", model, "--data", rnas, "--out", report, "--where", "length < 60", "--beams", beams)
         assert judged.code == 0, judged
@@ -115,7 +115,7 @@ def test_nothing_held_out_is_said(tmp_path, rnas, run):
     said = run(*arguments, "--set", "data.held_out=0")
     assert said.code == 0
     assert "No molecule is held out, as data.held_out is 0: the model is not judged" in said.err
-    assert "Nothing was held out" in (tmp_path / "m" / "README.md").read_text()
+    assert "Nothing was held out" in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_planted_equation_is_found_and_reported(store, run, tmp_path):
     assert all(a["relative"] <= b["relative"] for a, b in pairwise(rows))
     tsv = pl.read_csv(out / "relations.tsv", separator="\t")
     assert tsv["relative"].to_list() == pytest.approx([row["relative"] for row in rows])
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
     assert "<img onerror" not in page
     assert "&lt;img onerror=x&gt;" in page
     assert "On &lt;RNA&gt;" in page

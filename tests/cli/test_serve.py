@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="serving needs the extra `web`")
 
+from tests.systems import posix_only
 from tests.web.conftest import make_collection
 
 PROGRAM = "import sys; from ribospace.cli import main; sys.argv[0] = 'ribospace'; main()"
@@ -32,6 +33,8 @@ def serving():
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
         started.append(process)
         line = process.stderr.readline()
+        while line.startswith("Reading: "):  # a slow machine
+            line = process.stderr.readline()
         found = re.search(r"(http://\S+?)/(#token=(\S+))?$", line)
         assert found, line
         return found[1], found[3], process
@@ -42,6 +45,7 @@ def serving():
         process.communicate()
 
 
+@posix_only("another process cannot be sent SIGINT")
 def test_it_answers_and_ends_with_ctrl_c(place, serving):
     address, token, process = serving(place, "--model", "kmer2", "--port", 0)
     assert token is None
@@ -59,6 +63,14 @@ def test_beyond_this_machine_a_token_is_asked(place, serving):
     assert len(token) >= 24
     assert httpx.get(f"{address}/api/health").status_code == 401
     assert httpx.get(f"{address}/api/health", headers={"authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_it_answers_to_the_names_it_is_given(place, serving):
+    address, token, _ = serving(place, "--port", 0, "--host", "0.0.0.0", "--name", "atlas.lab.org")
+    assert address.startswith("http://atlas.lab.org:")
+    local, said = re.sub(r"//.*:", "//127.0.0.1:", address), {"authorization": f"Bearer {token}"}
+    for name, status in (("atlas.lab.org", 200), ("elsewhere.org", 400)):
+        assert httpx.get(f"{local}/api/health", headers={"host": name, **said}).status_code == status
 
 
 def test_mistakes_are_one_line(place, refused, tmp_path):

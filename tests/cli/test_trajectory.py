@@ -134,7 +134,7 @@ def test_a_basis_goes_to_tables_and_arrows(store, run, tmp_path):
         assert (row["verdict"] == "") or float(row["angle_sd"]) < 15
     said = json.loads((out / "results.json").read_text())
     assert (said["basis_molecules"], said["fitted_on"], said["in_both"]) == (364, 291, 0)
-    page = (out / "arrows.html").read_text()
+    page = (out / "arrows.html").read_text(encoding="utf-8")
     assert "PTC5" in page
     assert "<script src" not in page
     flat = run(

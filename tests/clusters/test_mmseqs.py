@@ -7,6 +7,7 @@ import pytest
 from ribospace.clusters import mmseqs_clusters, mmseqs_version, sketch_clusters
 from ribospace.errors import UserError
 from ribospace.sources.sample import read_sample
+from tests.systems import posix_only
 
 installed = pytest.mark.skipif(shutil.which("mmseqs") is None, reason="MMseqs2 is not installed")
 
@@ -45,6 +46,7 @@ def test_without_it(monkeypatch, tmp_path):
         mmseqs_clusters([["ACGU"]], 0.8)
 
 
+@posix_only("a shell script is no program")
 @pytest.mark.parametrize(
     ("said", "word"),
     [("Error: prefilter died", "MMseqs2 failed: Error: prefilter died"), ("write: No space left on device", "is full")],

@@ -125,10 +125,12 @@ def test_a_duplicate_is_named_with_its_place(fresh):
     ):
         store.append(faulty)
     twice = [record_batch(["c", "d", "c"], ["A"] * 3, origin="y.fasta", first=7)]
-    with pytest.raises(UserError, match=r"^y\.fasta, record 9 \('c'\): this id has come before in the input"):
+    with pytest.raises(
+        UserError, match=r"^y\.fasta, record 9 \('c'\): this id has come before in the input, at record 7\."
+    ):
         store.append(twice)
     across = [record_batch(["c"], ["A"], origin="y.fasta"), record_batch(["c"], ["A"], origin="z.fasta")]
-    with pytest.raises(UserError, match=r"^z\.fasta, record 1 \('c'\): this id has come before in the input"):
+    with pytest.raises(UserError, match=r"^z\.fasta, record 1 \('c'\): this id has come before in the input\."):
         store.append(across)
     assert ids_of(store) == ["a", "b"]
 

@@ -132,6 +132,8 @@ def test_where(rich, tmp_path, name):
     assert ids == ["c"]
     with pytest.raises(UserError, match="is not a condition"):
         export(rich, tmp_path / f"bad{path.suffix}", "no_such = 1")
+    with pytest.raises(UserError, match=r"No molecule of .* meets 'length > 999'"):
+        export(rich, tmp_path / f"bad{path.suffix}", "length > 999")
     assert not (tmp_path / f"bad{path.suffix}").exists()
 
 

@@ -51,10 +51,10 @@ def bucket(server, monkeypatch, tmp_path):
         "AWS_ACCESS_KEY_ID": "mine",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1",
-        "XDG_STATE_HOME": str(tmp_path / "state"),
     }
     for name, value in said.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("platformdirs.user_state_path", (tmp_path / "state").joinpath)
     return f"s3://bucket/{tmp_path.name}/rnas"
 
 

@@ -1,3 +1,5 @@
+import re
+
 import lancedb
 import numpy as np
 import pyarrow as pa
@@ -179,7 +181,21 @@ def test_a_condition_that_is_not_sql(collection, where):
         assert repr(where) in str(error.value)
         assert "\n" not in str(error.value)
         assert "rna_type" in str(error.value)
+        assert not any(foreign in str(error.value) for foreign in ("user input", "SELECT", "error:", ".."))
     assert len(collection) == 50
+
+
+def test_a_condition_with_an_unknown_column(collection):
+    with pytest.raises(UserError, match=r": there is no column 'lengt'\. Did you mean 'length'\? Its columns: id,"):
+        collection.count("lengt > 3")
+
+
+def test_files_in_a_folder_that_is_no_collection_are_named(tmp_path):
+    for name in ("a.fasta", "b.csv.gz", "notes.txt"):
+        (tmp_path / name).write_text("")
+    named = re.escape(f"import {tmp_path / 'a.fasta'} {tmp_path / 'b.csv.gz'} --to")
+    with pytest.raises(UserError, match=f"is not a Ribospace collection.*{named}"):
+        Collection.open(tmp_path)
 
 
 def test_an_unknown_column_names_the_nearest(collection):

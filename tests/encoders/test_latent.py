@@ -96,7 +96,9 @@ def test_roundtrip_shows_every_letter(model, run, refused, tmp_path):
     assert "Character error rate" in said.out
     answer = run("roundtrip", "GGGCCC", "--model", model, "--json").json
     assert answer["molecules"][0]["true"] == "GGGCCC"
-    refused(["roundtrip", "ACGU" * 20, "--model", model], "80 nt", "at most 60")
+    refused(["roundtrip", "ACGU" * 20, "--model", model], "the sequence has 80 nt", "at most 60")
+    (tmp_path / "two.fasta").write_text(f">a\nACGUACGU\n>b\n{'A' * 61}\n")
+    refused(["roundtrip", tmp_path / "two.fasta", "--model", model], "two.fasta, record 2 ('b') has 61 nt")
     refused(["roundtrip", "ACGX!", "--model", model], "not a letter")
     refused(["roundtrip", "ACGU", "--model", tmp_path / "none"], "There is no model")
 

@@ -23,6 +23,7 @@ from ribospace.encoders import embed_collection, find_encoder, ray_engine
 from ribospace.encoders.kmer import KmerEncoder
 from ribospace.encoders.ray_engine import embed_on_ray
 from ribospace.errors import Unavailable, UserError
+from tests.systems import posix_only
 
 #: An encoder of another package, so that workers find it by name: it takes its time, and can be told to misbehave.
 SLOW = """
@@ -219,6 +220,7 @@ def test_one_commit_for_all_fragments(store, cluster, monkeypatch):
     assert store.count("kmer2 IS NULL") == 0
 
 
+@posix_only("no SIGKILL")
 def test_a_worker_that_is_killed_has_its_share_done_again(store, cluster, slow):
     killed, told = [], []
 
@@ -345,13 +347,14 @@ def alive(pids):
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
+@posix_only("no process groups that a signal reaches")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"], ids=["killed", "Ctrl-C"])
 def test_a_driver_that_ends_early_is_run_again(store, cluster, slow, command, how):
     process = command("--model", "slow", "--address", cluster)
     wait_for(lambda: sum(workers(slow).values()) > 500)
-    os.killpg(process.pid, how)
+    os.killpg(process.pid, getattr(signal, how))
     out, said = process.communicate(timeout=60)
-    if how == signal.SIGINT:
+    if how == "SIGINT":
         assert (process.returncode, out) == (1, "")
         assert said == "Error: Interrupted. What was committed stays; run the same command again to go on.\n"
     assert 0 < store.count("slow IS NULL") <= 1297

@@ -183,3 +183,21 @@ def test_search_finds_the_encoder_again(run, refused, tmp_path, model):
         np.testing.assert_allclose(said["neighbours"][0]["distance"], 0, atol=1e-4)
     other = "random:4" if model == "random:3" else f"{FOLDER}:0"
     refused([*search, "--model", other], "has no vectors of", "ribospace embed")
+
+
+@pytest.mark.parametrize("model", ["kmer3", "structure", "random"])
+def test_sequences_may_be_given_as_they_are(model):
+    if model == "structure":
+        pytest.importorskip("RNA")
+    encoder, sequences = find_encoder(model), ["acgtACGUAC", "GGGGCCCC"]
+    assert np.array_equal(encoder.encode(sequences), encoder.encode(tokenize(sequences)))
+
+
+def test_a_pooling_of_what_has_no_tokens_is_refused():
+    with pytest.raises(UserError, match="kmer3 has no tokens to pool"):
+        find_encoder("kmer3", "first")
+
+
+def test_an_empty_molecule_has_no_vector_of_a_network():
+    with pytest.raises(UserError, match="Molecule 2 has no nucleotides"):
+        find_encoder("random").encode(["ACGU", ""])

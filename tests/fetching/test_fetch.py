@@ -16,6 +16,7 @@ from ribospace.net.client import Client
 from ribospace.records import md5_of
 from ribospace.sources.rnacentral import Query, read_entry, read_hits, read_page
 from tests.rnacentral_server import entry, serving, world
+from tests.systems import posix_only
 
 EVERYTHING = Query()
 
@@ -310,6 +311,7 @@ def test_queries_that_cannot_be():
     assert sys.version_info >= (3, 11)
 
 
+@posix_only("another process cannot be sent SIGINT")
 def test_control_c_is_answered_while_the_server_is_down(tmp_path):
     """Without care a wait in the main thread is not woken, and this would last until the retries are used up."""
     program = (

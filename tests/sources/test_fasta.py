@@ -2,7 +2,9 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import sys
+import threading
 from functools import partial
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from ribospace.errors import UserError
 from ribospace.records import SCHEMA
 from ribospace.sources.fasta import read_fasta
+from tests.systems import posix_only
 
 packed = partial(gzip.compress, mtime=0)
 
@@ -185,7 +188,12 @@ PACKED = packed(MANY)
         ("a.fasta.xz", b">a\nAC\n", r"a\.fasta\.xz"),
         ("a.fasta.zst", b">a\nAC\n", r"a\.fasta\.zst"),
         ("a.fastq", b"@a\nACG\n+\nII\n", r"a\.fastq is not a readable FASTA file: .*line 4"),
-        ("a.fasta", ">a\nAC\n>b\nACé\n".encode(), r"a\.fasta.*'é'"),
+        (
+            "a.fasta",
+            ">a\nAC\n>b\nA\nCé\n".encode(),
+            r"a\.fasta, record 2, position 3: '.' is not a letter .* base, or N",
+        ),
+        ("a.fasta", ">a\nAC\n>bé\nAC\n".encode(), r"a\.fasta, record 2: its header holds '.', which is not ASCII"),
     ],
     ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,
 )
@@ -222,10 +230,8 @@ def test_a_taxid_that_is_none_is_not_known(tmp_path):
     assert batch["taxid"].to_pylist() == [None, 9606]
 
 
+@posix_only("no named pipes in a folder")
 def test_a_pipe_is_read_once(tmp_path):
-    import os
-    import threading
-
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text(">a\nACGU\n"))
     writer.start()
@@ -238,3 +244,10 @@ def test_a_byte_order_mark_is_no_letter(tmp_path):
     (tmp_path / "a.fasta").write_bytes(b"\xef\xbb\xbf>a\nACGU\n")
     (batch,) = read_fasta(tmp_path / "a.fasta")
     assert batch["id"].to_pylist() == ["a"]
+
+
+@pytest.mark.parametrize(("setting", "meant"), [({"header": "rnatype"}, "rna_type"), ({"gaps": "stirp"}, "strip")])
+def test_a_setting_that_there_is_not_is_refused(tmp_path, setting, meant):
+    (tmp_path / "a.fa").write_text(">a\nACGU\n")
+    with pytest.raises(UserError, match=f"Did you mean {meant}"):
+        next(read_fasta(tmp_path / "a.fa", **setting))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ribospace.errors import UserError
 from ribospace.records import SCHEMA
-from ribospace.sources.tables import read_parquet, read_tsv
+from ribospace.sources.tables import read_csv, read_parquet, read_tsv
 
 
 def rows_of(batches):
@@ -73,6 +73,33 @@ def test_a_tsv_without_a_source_names_its_file_and_length_and_md5_are_made_anew(
     (row,) = tsv("id\tsequence\tlength\tmd5\na\tACGU\t99\twrong\n")
     assert (row["source"], row["length"]) == ("a.tsv", 4)
     assert len(row["md5"]) == 32
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"], ids=["plain", "marked"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+def test_a_csv_is_read_with_its_quotes(tmp_path, start, end):
+    lines = ["id,sequence,description", 'a,acgt,"tRNA, yeast"', "b,GG,"]
+    (tmp_path / "a.csv").write_text(start + end.join(lines) + end, encoding="utf-8", newline="")
+    rows = rows_of(read_csv(tmp_path / "a.csv"))
+    assert [(r["id"], r["sequence"], r["description"]) for r in rows] == [
+        ("a", "ACGU", "tRNA, yeast"),
+        ("b", "GG", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"a\.csv is empty"),
+        ("id;sequence\na;ACG\n", r"a\.csv has no column 'id'"),
+        ("id,sequence\na,AC-G\n", r"a\.csv, record 1 \('a'\), position 3: '-' is a gap"),
+        ("id,sequence\na,ACG,more\n", r"a\.csv is not a readable comma-separated table: .*columns"),
+    ],
+)
+def test_a_bad_csv_is_one_clear_sentence(tmp_path, text, said):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(UserError, match=said):
+        list(read_csv(tmp_path / "a.csv"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What a fresh reader broke once, kept mended."""
 
 import json
-import os
 import signal
 
 import numpy as np
@@ -63,7 +62,7 @@ def test_an_interrupt_waits_for_the_end_of_its_step(store, tmp_path, at, monkeyp
         settle(self)
         moves.append(0)
         if len(moves) == at:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Weighting, "settle", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -97,12 +97,20 @@ def vienna() -> Any:
     return RNA
 
 
+def require_foldable(sequence: str, name: str = "A molecule") -> None:
+    """Refuse a molecule that is too long to be folded, by what it is called."""
+    if len(sequence) > LONGEST:
+        raise UserError(
+            f"{name} of {len(sequence):,} nt is too long to be folded: {LONGEST:,} nt at most. Cut it or leave it out; "
+            "a collection is folded without those that are too long."
+        )
+
+
 def _known(sequence: str) -> tuple[str, str]:
     """The sequence in U, and what ViennaRNA is given."""
     if not sequence:
         raise UserError("A molecule without a sequence cannot be folded. Give it one, or leave it out.")
-    if len(sequence) > LONGEST:
-        raise UserError(f"A molecule of {len(sequence):,} nt is too long to be folded: {LONGEST:,} nt at most.")
+    require_foldable(sequence)
     sequence = sequence.upper().replace("T", "U")
     if odd := set(sequence) - _LETTERS:
         raise UserError(f"{min(odd)!r} is not a letter of RNA. Use A C G U (or T) and IUPAC codes.")

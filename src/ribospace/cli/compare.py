@@ -64,11 +64,17 @@ def compare(
     Equal sequences are taken once. The probe keeps near copies in one fold; its 95 % intervals are by bootstrap over
     clusters.
     """
-    from ribospace.analysis.comparison import chance_of, measure, truth_of
+    from ribospace.analysis.comparison import LEAST, chance_of, measure, truth_of
 
     require_own(out, FILES, "rows", "comparison")
     store = Collection.open(collection)
     molecules, left_out = _molecules(store, label, where, limit, seed, clusters)
+    known, unknown = len(molecules), left_out.get("without a label", 0)
+    if unknown and known < LEAST:
+        raise UserError(
+            f"{label} is known of {known:,} of {known + unknown:,} molecules, and {LEAST} are needed to compare "
+            "representations. Choose another column with --label, or bring in more molecules."
+        )
     names = [one.strip() for one in models.split(",") if one.strip()]
     if not names:
         raise UserError("--models names nothing. Name embeddings or encoders, such as --models kmer4,random.")

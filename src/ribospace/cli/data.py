@@ -114,14 +114,14 @@ def info(
         lines += ["", table(rows, ("rna_type", "molecules"), [1])]
         lines += ["", "  length (nt): " + ", ".join(f"{name} {value:,}" for name, value in said.length_nt.items())]
     lines += ["", "  columns: " + ", ".join(said.columns), "  indexed: " + (", ".join(said.indexed) or "none"), ""]
+    made_by = ("column", "encoder", "revision", "pooling", "width")
     rows = [
-        (e["column"], e["encoder"], e["pooling"], e["width"], f"{e['vectors']:,}", _index_said(e["index"]))
-        for e in said.embeddings
+        (*(one[key] for key in made_by), f"{one['vectors']:,}", _index_said(one["index"])) for one in said.embeddings
     ]
     lines.append(
-        table(rows, ("embedding", "encoder", "pooling", "width", "vectors", "index"), [3, 4])
+        table(rows, ("embedding", "encoder", "revision", "pooling", "width", "vectors", "index"), [4, 5])
         if rows
-        else f"  no embeddings yet: ribospace embed {collection} --model kmer4"
+        else f"  no embeddings yet: ribospace embed {collection}"
     )
     maps = [(p["name"], p["embedding"], p["method"], p["dims"], f"{p['molecules']:,}") for p in said.projections]
     if maps:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ribospace.cli.given import one_of, read_file
+from ribospace.cli.given import StripGaps, is_input, one_of, read_input, require_apart
 from ribospace.cli.output import Json, progress_bar, say, table
 from ribospace.collection.place import is_remote
 from ribospace.encoders.named import POOLINGS
 from ribospace.errors import UserError
-from ribospace.files import existing_file, exists, ids_path
+from ribospace.files import exists, ids_path
 from ribospace.models.shipped import ENCODER
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def embed(
         str,
         typer.Argument(
             metavar="COLLECTION|FILE",
-            help="A collection; or, with --out, FASTA (- for stdin), .tsv or .parquet.",
+            help="A collection; or, with --out, FASTA (- for stdin), .tsv, .csv, .parquet, or sample (ships).",
         ),
     ],
     model: Model = ENCODER,
@@ -76,7 +76,7 @@ def embed(
     column: Annotated[str | None, typer.Option(help="Name of the embedding; the model's by default.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Store float16: in a collection, or with --tokens.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a column that another model made.")] = False,
-    strip_gaps: Annotated[bool, typer.Option("--strip-gaps", help="For a FILE: take - and . out.")] = False,
+    strip_gaps: StripGaps = False,
     engine: Annotated[
         str, typer.Option(help="ray: a collection by workers on Ray, on many machines.", metavar="local|ray")
     ] = "local",
@@ -94,7 +94,7 @@ def embed(
     if pool:
         one_of("--pool", pool, POOLINGS)
     embed_all = _engine(engine, address)
-    is_file = what == "-" or Path(what).is_file()
+    is_file = is_input(what)
     if not is_file and not is_remote(what) and not exists(what):
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     if embed_all is not None and (is_file or tokens):
@@ -107,18 +107,19 @@ def embed(
             raise UserError("--tokens makes a table of its own: say where, --out tokens.lance")
         store = None if is_file else _opened(what)
         encoder = find_encoder(model, pool)
-        batches = read_file(what, strip_gaps=strip_gaps) if store is None else store.read(["id", "sequence"])
+        batches = read_input(what, strip_gaps) if store is None else store.read(["id", "sequence"])
         _into_table(batches, None if store is None else len(store), encoder, out, half, as_json)
     elif not is_file:
+        store = _opened(what)
         if out is not None:
             raise UserError(f"{what} is a collection: its vectors stay in it. Leave --out out, then export it.")
-        store, encoder = _opened(what), find_encoder(model, pool)
+        encoder = find_encoder(model, pool)
         _into_collection(store, encoder, column, half, overwrite, embed_all, as_json)
     elif out is None:
-        raise UserError(f"{what} is a file: say where its vectors go, --out vectors.parquet (or .npy, .h5ad).")
+        raise UserError(f"{what} is no collection: say where its vectors go, --out vectors.parquet (or .npy, .h5ad).")
     else:
-        name = what if what == "-" else str(existing_file(what))
-        _into_file(name, find_encoder(model, pool), Path(out), strip_gaps, as_json)
+        require_apart(what, out)
+        _into_file(what, find_encoder(model, pool), Path(out), strip_gaps, as_json)
 
 
 def _opened(what: str) -> Collection:
@@ -155,7 +156,7 @@ def _into_file(name: str, encoder: Encoder, out: Path, strip_gaps: bool, as_json
     from ribospace.encoders.vectors import embed_to_file
 
     with progress_bar("Embedding") as progress:
-        rows = embed_to_file(read_file(name, strip_gaps=strip_gaps), encoder, out, progress)
+        rows = embed_to_file(read_input(name, strip_gaps), encoder, out, progress)
     files = [str(out)] + ([str(ids_path(out))] if out.suffix == ".npy" else [])
     say(
         as_json,

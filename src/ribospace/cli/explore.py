@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from ribospace.errors import UserError
 from ribospace.files import require_ending, versions, written_whole
 from ribospace.models.shipped import ENCODER
 from ribospace.records import clean
+
+if TYPE_CHECKING:
+    from ribospace.analysis.projection import Projection
 
 Model = Annotated[
     str, typer.Option("--model", help="An embedding of the collection, or the encoder's name, file or folder.")
@@ -121,14 +124,16 @@ def map_(
         require_ending(out, (".png", ".pdf", ".svg", ".html"))
     elif not keep and column is None:
         raise UserError("The map goes nowhere. Name a file, --out map.png, or keep it in the collection, --store.")
-    how = {"method": method, "dims": dims, "seed": seed}
+    from ribospace.analysis.projection import Projection
+
+    projection, how = Projection(method, dims, seed), {"method": method, "dims": dims, "seed": seed}
     if is_input(what):
         if out is None or keep or column is not None or where or fit:
             raise UserError(
                 f"{what} is no collection: its map goes to --out, whole. For --where, --fit, --store or --column "
                 f"import it first: ribospace import {what} --to NEW_FOLDER"
             )
-        _map_file(what, model, pool, out, how, as_json)
+        _map_file(what, model, pool, out, projection, as_json)
         return
     store = Collection.open(what)
     info = find_column(store, model, pool)
@@ -137,7 +142,7 @@ def map_(
         require_projection_name(store, name)
         refuse_broken_import(store)
     with progress_bar(f"Fitting {method}"):
-        records, coordinates = project(store, info.column, method, dims, seed, where, fit)
+        records, coordinates = project(store, info.column, projection, where, fit)
     said = {
         "collection": str(what), "embedding": info.column, "encoder": info.encoder, "revision": info.revision, **how,
         "where": where, "fit": fit, "molecules": len(records), "versions": _versions(),
@@ -156,7 +161,7 @@ def map_(
     say(as_json, answer, *lines, *_left_out(store, info, model, where, len(records)))
 
 
-def _map_file(what: str, model: str, pool: str, out: Path, how: dict[str, Any], as_json: bool) -> None:
+def _map_file(what: str, model: str, pool: str, out: Path, projection: Projection, as_json: bool) -> None:
     """Embed and draw the molecules of a file, without a collection."""
     from ribospace.encoders import find_encoder
     from ribospace.encoders.engine import embed_records
@@ -169,14 +174,15 @@ def _map_file(what: str, model: str, pool: str, out: Path, how: dict[str, Any], 
             vectors.append(found)
     if not tables:
         raise UserError(f"{what} has no molecule to draw. Name a file with some.")
-    with progress_bar(f"Fitting {how['method']}"):
-        records, coordinates = placed(pa.concat_tables(tables), np.concatenate(vectors), **how)
+    how = {"method": projection.method, "dims": projection.dims, "seed": projection.seed}
+    with progress_bar(f"Fitting {projection.method}"):
+        records, coordinates = placed(pa.concat_tables(tables), np.concatenate(vectors), projection)
     said = {
         "file": what, "encoder": encoder.name, "revision": encoder.revision, **how, "molecules": len(records),
         "versions": _versions(),
     }  # fmt: skip
     title = f"{len(records):,} molecules of {'standard input' if what == '-' else Path(what).name} by {encoder.name}"
-    points = write_map(out, records, coordinates, title, how["method"], said)
+    points = write_map(out, records, coordinates, title, projection.method, said)
     left = sum(map(len, tables)) - len(records)
     lines = [f"{left:,} molecules are left out: their vectors are zero, without a direction"] if left else []
     answer = {**said, "input": what, "file": str(out), "points": str(points)}
@@ -238,7 +244,7 @@ def _query_vector(
 
 
 def project(
-    store: Collection, column: str, method: str, dims: int, seed: int, where: str | None, fit: str | None
+    store: Collection, column: str, projection: Projection, where: str | None, fit: str | None
 ) -> tuple[pa.Table, npt.NDArray[np.float32]]:
     """Records shown and their coordinates, the projection fitted on `fit` (or on what is shown)."""
     condition = f"({where}) AND `{column}` IS NOT NULL" if where else f"`{column}` IS NOT NULL"
@@ -247,22 +253,17 @@ def project(
     if not len(records):
         raise UserError(f"No molecule to draw: none has a vector of {column!r}{f' where {where}' if where else ''}.")
     basis = None if fit is None else store.embedding(column, fit)[1]
-    return placed(records, vectors, method, dims, seed, basis)
+    return placed(records, vectors, projection, basis)
 
 
 def placed(
     records: pa.Table,
     vectors: npt.NDArray[np.float32],
-    method: str,
-    dims: int,
-    seed: int,
+    projection: Projection,
     basis: npt.NDArray[np.float32] | None = None,
 ) -> tuple[pa.Table, npt.NDArray[np.float32]]:
     """Records that can be drawn and their coordinates, the projection fitted on the basis, or on themselves."""
-    from ribospace.analysis.projection import Projection
-
-    projection = Projection(method, dims, seed)
-    if method != "pca":  # they go by cosine, and a zero vector has no direction
+    if projection.method != "pca":  # they go by cosine, and a zero vector has no direction
         pointing = vectors.any(axis=1)
         records, vectors = records.filter(pa.array(pointing)), vectors[pointing]
         basis = basis if basis is None else basis[basis.any(axis=1)]

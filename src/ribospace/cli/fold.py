@@ -10,14 +10,13 @@ import typer
 
 from ribospace.cli.fold_drawings import MOST_OF_COLLECTION, Asked, asked_for, require_fitting
 from ribospace.cli.fold_drawings import draw as drawn
-from ribospace.cli.given import read_file
+from ribospace.cli.given import StripGaps, require_apart, sequences_of
 from ribospace.cli.output import Json, progress_bar, say, write_rows
 from ribospace.collection import Collection
 from ribospace.collection.columns import add_columns, fragments, update_rows
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
-from ribospace.files import is_file, is_folder, require_ending, written_whole
-from ribospace.records import clean
+from ribospace.files import is_folder, require_ending, written_whole
 
 COLUMNS = {"structure": pa.string(), "mfe": pa.float32()}
 ENSEMBLE = {"ensemble": pa.float32(), "centroid": pa.string(), "diversity": pa.float32()}
@@ -41,6 +40,7 @@ def fold(
     out: Annotated[Path | None, typer.Option("--out", help="A .tsv of the structures.")] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Its energy, centroid and diversity, too.")] = False,
     where: Annotated[str, typer.Option(help="Of a collection, an SQL condition: which molecules.")] = "",
+    strip_gaps: StripGaps = False,
     processes: Annotated[int, typer.Option(help="0: one for each core.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -53,7 +53,7 @@ def fold(
     Drawings are ID.layout.svg and so on: bases and pairs in the plane; on a circle with chords; on a line with arcs,
     the ensemble's below; the mountain of MFE, centroid and ensemble, with the entropy of each place.
     """
-    from ribospace.analysis.structure import LONGEST, fold_many
+    from ribospace.analysis.folding import LONGEST, fold_many, require_foldable
 
     if is_remote(what) or is_folder(what):
         if out is not None:
@@ -64,10 +64,12 @@ def fold(
         raise UserError("--where chooses molecules of a collection. Leave it out, or name a collection.")
     if out is not None:
         require_ending(out, (".tsv",))
-        if is_file(what) and out.exists() and out.samefile(what):
-            raise UserError(f"--out {out} is the file that is read. Choose another.")
+        require_apart(what, out)
+        require_apart(colour, out)
     asked = asked_for(draw, drawing, form, colour)
-    ids, sequences = _molecules(what)
+    ids, sequences, places = sequences_of(what, strip_gaps=strip_gaps)
+    for place, sequence in zip(places, sequences, strict=True):
+        require_foldable(sequence, place)
     require_fitting(asked, ids, sequences)
     with progress_bar("Folding") as progress:
         found = list(fold_many(sequences, ensemble, processes, progress, pairs=asked is not None and asked.pairs))
@@ -88,16 +90,6 @@ def fold(
     if asked is not None:
         lines.append(drawn(asked, ids, found))
     say(as_json, {"molecules": rows, "longest": LONGEST}, *lines)
-
-
-def _molecules(what: str) -> tuple[list[str], list[str]]:
-    if what != "-" and not is_file(what):
-        return ["the sequence"], clean([what], names=["the sequence"]).to_pylist()
-    batches = list(read_file(what))
-    columns = [[one for batch in batches for one in batch.column(name).to_pylist()] for name in ("id", "sequence")]
-    if not columns[0]:
-        raise UserError(f"{what} has no molecules.")
-    return columns[0], columns[1]
 
 
 def _lines(row: dict[str, Any]) -> list[str]:

@@ -12,12 +12,12 @@ import pyarrow as pa
 import typer
 
 from ribospace.alphabet import tokenize
-from ribospace.cli.given import read_file
+from ribospace.cli.given import StripGaps, sequences_of
 from ribospace.cli.output import Json, progress_bar, say
 from ribospace.collection import Collection
 from ribospace.collection.place import is_remote
 from ribospace.errors import UserError
-from ribospace.files import exists, ids_path, is_file, require_ending, written_whole
+from ribospace.files import exists, ids_path, require_ending, written_whole
 from ribospace.models.shipped import LATENT, place_of
 from ribospace.records import clean
 
@@ -78,6 +78,7 @@ def roundtrip(
     model: LatentModel = LATENT,
     show: Annotated[int, typer.Option(help="So many molecules are shown letter by letter.", min=0)] = 5,
     beams: Beams = 1,
+    strip_gaps: StripGaps = False,
     as_json: Json = False,
 ) -> None:
     """Molecules to latents and back: each beside what was written, with the errors marked."""
@@ -85,7 +86,13 @@ def roundtrip(
     from ribospace.training.report import aligned
 
     encoder = _latent_encoder(model, "latents")
-    ids, true = _named(what)
+    ids, true, places = sequences_of(what, strip_gaps=strip_gaps)
+    for place, sequence in zip(places, true, strict=True):
+        if len(sequence) > encoder.window:
+            raise UserError(
+                f"{place} has {len(sequence):,} nt; {encoder.name} was trained to write at most {encoder.window}. "
+                "Cut it, leave it out, or train a latent model with a larger model.window."
+            )
     written = encoder.write(encoder.latents(tokenize(true)), beams)
     shown, lines = min(show, len(true)), []
     for one, before, after in zip(ids[:shown], true, written, strict=False):
@@ -171,15 +178,6 @@ def _latent_encoder(model: str, pooling: str) -> LatentEncoder:
     if not exists(place_of(model)):
         raise UserError(f"There is no model at {model}. Name a folder that `ribospace train latent` wrote.")
     return LatentEncoder(model, pooling)
-
-
-def _named(what: str) -> tuple[list[str], list[str]]:
-    """Ids and sequences of a file, or of the one that was given."""
-    if what != "-" and not is_file(what):
-        return ["the sequence"], clean([what], names=["the sequence"]).to_pylist()
-    batches = list(read_file(what))
-    ids = [one for batch in batches for one in batch.column("id").to_pylist()]
-    return ids, [one for batch in batches for one in batch.column("sequence").to_pylist()]
 
 
 def _one(given: str, data: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,21 +84,23 @@ def require_own(out: Path, files: Iterable[str], key: str, what: str) -> None:
 
 @contextmanager
 def progress_bar(what: str, unit: str = "molecules") -> Iterator[Progress]:
-    """Show progress on stderr: a bar on a terminal, else a line every ten seconds."""
+    """Show progress on stderr: a bar on a terminal, else a line every ten seconds, also where work tells of none."""
     if not sys.stderr.isatty():
-        yield _Lines(what, unit)
+        with _Lines(what, unit).telling() as lines:
+            yield lines
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
     console = Console(stderr=True)
     with Bar(SpinnerColumn(), *columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None, note=unit)
+        task = bar.add_task(what, total=None, said="")
 
         def report(done: int, total: int | None, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note or unit)
+            said = f"{done:,}{'' if total is None else f'/{total:,}'} {note or unit}"
+            bar.update(task, completed=done, total=total, said=said)
 
         yield report
 
@@ -106,10 +109,32 @@ class _Lines:
     """Progress for a log file."""
 
     def __init__(self, what: str, unit: str) -> None:
-        self.what, self.unit, self.last = what, unit, time.monotonic()
+        self.what, self.unit = what, unit
+        self.began = self.last = time.monotonic()
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
         if time.monotonic() - self.last > QUIET_SECONDS:
-            self.last = time.monotonic()
             of = f" of {total:,}" if total is not None else ""
-            print(f"{self.what}: {done:,}{of} {self.unit} {note}".rstrip(), file=sys.stderr, flush=True)
+            self._print(f"{done:,}{of} {self.unit} {note}".rstrip())
+
+    @contextmanager
+    def telling(self) -> Iterator[_Lines]:
+        """Meanwhile, where the work has told of nothing for long, say how long it has taken."""
+        done = threading.Event()
+
+        def tell() -> None:
+            while not done.wait(min(QUIET_SECONDS, threading.TIMEOUT_MAX)):
+                if time.monotonic() - self.last > 1.5 * QUIET_SECONDS:
+                    self._print(f"{time.monotonic() - self.began:.0f} s")
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield self
+        finally:
+            done.set()
+            teller.join()
+
+    def _print(self, said: str) -> None:
+        self.last = time.monotonic()
+        print(f"{self.what}: {said}", file=sys.stderr, flush=True)

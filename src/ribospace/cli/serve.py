@@ -31,6 +31,12 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="At which port; 0: any that is free.", min=0, max=65535)] = 8765,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What browsers call this machine, such as atlas.lab.org, for --host 0.0.0.0; may be repeated."
+        ),
+    ] = None,
     token: Annotated[
         str, typer.Option(envvar="RIBOSPACE_TOKEN", help="What requests must bring; made where one is needed.")
     ] = "",
@@ -49,14 +55,15 @@ def serve(
     if token and len(token) < LEAST_TOKEN:
         raise UserError(f"--token has {len(token)} letters; take {LEAST_TOKEN} or more, so that nobody guesses it.")
     token = token or ("" if _is_loopback(host) else secrets.token_urlsafe(24))
-    listening = _listening(host, port)
+    names, listening = name or [], _listening(host, port)
     try:
         with progress_bar("Reading") as progress:
             served = Served.open(
-                collection, model, projection or None, generator, progress, token=token, hosts=_names(host)
+                collection, model, projection or None, generator, progress, token=token, hosts=_names(host, names)
             )
         try:
-            warn(f"{served.space.count:,} molecules of {served.space.name} at {_address(host, listening, token)}")
+            address = _address(names[0] if names else host, listening, token)
+            warn(f"{served.space.count:,} molecules of {served.space.name} at {address}")
             warn("Ctrl-C ends it.")
             logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
             config = uvicorn.Config(
@@ -87,9 +94,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _names(host: str) -> tuple[str, ...]:
+def _names(host: str, given: list[str]) -> tuple[str, ...]:
     """Names by which requests may call the server, beside addresses in numbers."""
-    return ("localhost",) if _is_loopback(host) else ("localhost", host, socket.gethostname(), socket.getfqdn())
+    own = () if _is_loopback(host) else (host, socket.gethostname(), socket.getfqdn())
+    return ("localhost", *own, *given)
 
 
 def _listening(host: str, port: int) -> socket.socket:

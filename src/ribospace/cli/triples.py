@@ -14,6 +14,7 @@ import typer
 from ribospace.alphabet import tokenize
 from ribospace.cli.embed import Pool
 from ribospace.cli.explore import Model
+from ribospace.cli.given import StripGaps, require_apart
 from ribospace.cli.output import Json, progress_bar, say, table, write_rows
 from ribospace.cli.relation_report import equation
 from ribospace.collection import Collection
@@ -42,6 +43,7 @@ def triples(
         bool, typer.Option("--centre", help="Take the mean of the molecules off first (with --among: of its vectors).")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the sums that are drawn from --among.", min=0)] = 0,
+    strip_gaps: StripGaps = False,
     pool: Pool = "",
     as_json: Json = False,
 ) -> None:
@@ -52,8 +54,10 @@ def triples(
     from ribospace.analysis.standing import standing
 
     require_ending(out, (".tsv",))
+    for given in (file, molecules):
+        require_apart(given or "", out)
     asked = _triples(file)
-    ids, sequences, texts = _molecules(molecules)
+    ids, sequences, texts = _molecules(molecules, strip_gaps)
     for one in asked:
         for name in "abc":
             if one[name] not in ids:
@@ -117,12 +121,12 @@ def _triples(file: Path | None) -> list[dict[str, str]]:
     return rows
 
 
-def _molecules(file: Path | None) -> tuple[list[str], list[str], list[str]]:
+def _molecules(file: Path | None, strip_gaps: bool) -> tuple[list[str], list[str], list[str]]:
     if file is None:
         with resources.as_file(resources.files("ribospace") / "data" / "talk_rnas.fasta") as path:
             batches = list(read_fasta(path))
     else:
-        batches = list(read_fasta(existing_file(file)))
+        batches = list(read_fasta(existing_file(file), gaps="strip" if strip_gaps else "refuse"))
     columns = ([one for batch in batches for one in batch[name].to_pylist()] for name in ("id", "sequence"))
     ids, sequences = columns
     return ids, sequences, [text or "" for batch in batches for text in batch["description"].to_pylist()]

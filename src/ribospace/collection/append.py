@@ -21,7 +21,7 @@ from ribospace.collection.ids import IdIndex, hashes_of
 from ribospace.collection.store import Collection, Duplicates, require_column_name
 from ribospace.errors import UserError, is_disk_full
 from ribospace.files import cannot_write, written_whole
-from ribospace.records import place_of
+from ribospace.records import came_before, place_of
 
 COMMIT_ROWS = 131_072
 COMMIT_BYTES = 256 << 20
@@ -134,11 +134,8 @@ def close_open_runs(collection: Collection) -> None:
 
 
 def _refuse(batch: pa.RecordBatch, row: int, known: bool) -> None:
-    where = "is already in the collection" if known else "has come before in the input"
-    raise UserError(
-        f"{place_of(batch, row)}: this id {where}. "
-        "Rename it, or add --duplicates keep-first to leave the later one out."
-    )
+    said = f"{place_of(batch, row)}: this id is already in the collection." if known else came_before(batch, row)
+    raise UserError(f"{said} Rename it, or add --duplicates keep-first to leave the later one out.")
 
 
 def commits(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ribospace.collection.store import Collection, vectors_of
+from ribospace.errors import UserError
 from ribospace.files import require_ending, written_whole
 
 if TYPE_CHECKING:
@@ -42,12 +43,13 @@ def export(collection: Collection, path: Path | str, where: str | None = None) -
     Raises
     ------
     UserError
-        For another ending, a condition that is not SQL, or a place that cannot be written.
+        For another ending, a condition that is not SQL or that no molecule meets, or a place that cannot be written.
     """
     path = Path(path)
     writers = dict(zip(ENDINGS, (_fasta, _fasta, _fasta, _parquet, _h5ad), strict=True))
     require_ending(path, ENDINGS)
-    collection.count(where)
+    if where and not collection.count(where):
+        raise UserError(f"No molecule of {collection.uri} meets {where!r}: nothing was written. Mend the condition.")
     with written_whole(path) as beside:
         return writers[path.suffix](collection, beside, where)
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.collection.place import TABLE, cannot_read, dataset_at, first_line, home_of, is_remote, uri_of
 from ribospace.errors import UserError, is_disk_full, is_of_store, nearest
-from ribospace.files import cannot_write, missing_folders, one_at_a_time, remove_empty, remove_made
+from ribospace.files import cannot_write, is_named_molecules, missing_folders, one_at_a_time, remove_empty, remove_made
 from ribospace.records import SCHEMA
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _BAD_CONDITION = (
     "SQL",
     "Execution error",
 )
+#: What the store says before and around what is wrong with a condition.
+_AROUND = re.compile(r"(?:(?:Invalid|Query|Schema|Execution|Error|sql)\b[^:()']*: )+|SELECT 1 FROM t WHERE ")
 #: Most letters of a condition beside texts and lists: the store's stack overflows at some thousand operators.
 _SHALLOW = 4000
 
@@ -118,15 +120,14 @@ class Collection:
             If there is none at `place`, or what is there was not made by Ribospace.
         """
         uri = uri_of(place)
-        elsewhere = f"{uri} is not a Ribospace collection. Make one: ribospace import FILE --to NEW_FOLDER"
         dataset = dataset_at(uri) if is_remote(uri) or (Path(uri) / f"{TABLE}.lance").is_dir() else None
         if dataset is None:
             if not is_remote(uri) and Path(uri).exists():
-                raise UserError(elsewhere)
+                raise _no_collection(uri)
             raise UserError(f"There is no collection at {uri}. Make one: ribospace import FILE --to {uri}")
         found = (dataset.schema.metadata or {}).get(b"ribospace.collection")
         if found is None or not set(SCHEMA.names) <= set(dataset.schema.names):
-            raise UserError(elsewhere)
+            raise _no_collection(uri)
         if found.decode() != FORMAT:
             raise UserError(f"{uri} has format {found.decode()}, this Ribospace reads {FORMAT}. Update Ribospace.")
         return cls(uri, dataset)
@@ -285,7 +286,7 @@ class Collection:
                     raise
                 raise cannot_read(self.uri, error) from error
             raise UserError(
-                f"{where!r} is not a condition on {self.uri}: {first_line(error)}. "
+                f"{where!r} is not a condition on {self.uri}: {_fault(first_line(error))} "
                 f"Its columns: {', '.join(self.plain_columns)}; text stands in 'single quotes'."
             ) from error
 
@@ -351,6 +352,28 @@ class Collection:
         from ribospace.collection.neighbours import neighbours
 
         return neighbours(self, column, vector, k, exact=exact, where=where, columns=columns)
+
+
+def _no_collection(uri: str) -> UserError:
+    """Of what is there and no collection; files of molecules in a folder are named, to make one."""
+    held = sorted(str(one) for one in Path(uri).glob("*") if is_named_molecules(one.name))
+    files = " ".join([*held[:3], *(["…"] if len(held) > 3 else [])]) or "FILE"
+    return UserError(f"{uri} is not a Ribospace collection. Make one: ribospace import {files} --to NEW_FOLDER")
+
+
+def _fault(said: str) -> str:
+    """What is wrong with a condition, of what the store says, as a sentence's end.
+
+    Examples
+    --------
+    >>> _fault("Invalid user input: Schema error: No field named lengt. Did you mean 'length'?.")
+    "there is no column 'lengt'. Did you mean 'length'?"
+    >>> _fault("Invalid user input: The filter length does not return a boolean")
+    'The filter length does not return a boolean.'
+    """
+    if unknown := re.search(r"No field named [\"'`]?(.+?)[\"'`]?\.(?:( Did you mean .+?\?)| |$)", said):
+        return f"there is no column {unknown[1]!r}.{unknown[2] or ''}"
+    return f"{_AROUND.sub('', said).rstrip('.')}."
 
 
 def _require_shallow(where: str) -> None:

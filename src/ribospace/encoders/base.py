@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.alphabet import Tokens
+from ribospace.alphabet import Sequences, Tokens
 from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.errors import UserError
 
@@ -63,18 +63,23 @@ class Encoder(ABC):
         return EmbeddingInfo(column or self.column, self.name, self.revision, self.pooling, self.width, self.location)
 
     @abstractmethod
-    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+    def encode(self, tokens: Tokens | Sequences) -> npt.NDArray[np.float32]:
         """Embed molecules.
 
         Parameters
         ----------
         tokens
-            (n) molecules of any length, in any order.
+            (n) molecules of any length, in any order: tokens, or sequences as `tokenize` takes them.
 
         Returns
         -------
         ndarray
             (n, width) float32; a row does not depend on the other rows.
+
+        Raises
+        ------
+        UserError
+            For a letter that is not RNA's, or a molecule without nucleotides where there is nothing to say of it.
         """
 
     def token_embeddings(self, tokens: Tokens) -> Iterator[npt.NDArray[np.float32]]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ribospace.alphabet import Tokens
+from ribospace.alphabet import Sequences, Tokens, as_tokens
 from ribospace.encoders.base import Encoder
 from ribospace.encoders.registry import encoder_below
 from ribospace.errors import UserError
@@ -52,8 +52,9 @@ class GraphEncoder(Encoder):
         self.width, self.piece = self.model.width, self.base.piece
         self.location = str(found.path.resolve())
 
-    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+    def encode(self, tokens: Tokens | Sequences) -> npt.NDArray[np.float32]:
         """(n) molecules → (n, width) float32; see `Encoder.encode`."""
+        tokens = as_tokens(tokens)
         return self._refined(tokens)[0].numpy()
 
     def attended(self, tokens: Tokens) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.alphabet import VOCABULARY_SIZE, Tokens, tokenize
+from ribospace.alphabet import VOCABULARY_SIZE, Sequences, Tokens, as_tokens, tokenize
 from ribospace.encoders.base import Encoder
 from ribospace.errors import UserError
 
@@ -35,8 +35,9 @@ class KmerEncoder(Encoder):
         self.k, self.width = k, 4**k
         self.name, self.revision, self.pooling = f"kmer{k}", "1", "none"
 
-    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+    def encode(self, tokens: Tokens | Sequences) -> npt.NDArray[np.float32]:
         """(n) molecules → (n, 4**k) float32; see `Encoder.encode`."""
+        tokens = as_tokens(tokens)
         number = _BASE_NUMBER[tokens.ids]
         starts = max(0, len(number) - self.k + 1)
         code = np.zeros(starts, dtype=np.int64)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ribospace.alphabet import Tokens
+from ribospace.alphabet import Sequences, Tokens, as_tokens
 from ribospace.batching import cut_windows, pool_windows, stitch_windows
 from ribospace.encoders.base import Encoder, no_heads
 from ribospace.errors import UserError, nearest
@@ -67,8 +67,12 @@ class NetworkEncoder(Encoder):
         vectors = torch.stack([one[inside].mean(dim=0) for one in self._embedded(windows, rows)])
         return vectors.cpu().numpy()  # type: ignore[no-any-return]
 
-    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+    def encode(self, tokens: Tokens | Sequences) -> npt.NDArray[np.float32]:
         """(n) molecules → (n, width) float32; see `Encoder.encode`."""
+        tokens = as_tokens(tokens)
+        if not tokens.lengths.all():
+            empty = int(tokens.lengths.argmin()) + 1
+            raise UserError(f"Molecule {empty} has no nucleotides, and {self.name} nothing to read. Leave it out.")
         windows, molecule = cut_windows(tokens, self.window, self.window // 4)
         vectors = np.empty((len(windows), self.width), dtype=np.float32)
         for rows, found in self._in_batches(windows, self._pooled):

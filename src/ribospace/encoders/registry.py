@@ -15,7 +15,7 @@ from ribospace.encoders.base import Encoder
 from ribospace.encoders.family import Family
 from ribospace.errors import UserError, nearest
 from ribospace.files import exists
-from ribospace.models.shipped import ENCODER, LATENT
+from ribospace.models.shipped import ENCODER, GENERATOR, LATENT
 from ribospace.net.hub import is_hub_name
 
 if TYPE_CHECKING:
@@ -69,9 +69,14 @@ def find_encoder(model: str, pooling: str = "") -> Encoder:
         name, argument = "kmer", match[1]
     registered = [entry for entry in _entries() if entry.name == name]
     if registered and model != "kmer":
-        return _made(registered, argument, pooling)
+        found = _made(registered, argument, pooling)
+        if found.pooling == "none" and pooling not in ("", "none", "mean"):
+            raise UserError(f"{model} has no tokens to pool, so no pooling {pooling!r}. Leave --pool out.")
+        return found
     if names_place(model):
         return _at_place(model, pooling)
+    if model == GENERATOR:
+        raise UserError(f"{model} makes no vectors, it writes molecules: ribospace generate --model {model}")
     known = (*(f"kmer{k}" for k in range(1, 9)), *(entry.name for entry in _entries() if entry.name != "kmer"))
     raise UserError(
         f"There is no model {model!r}: no encoder has this name, and no file or folder. {nearest(model, known)}"

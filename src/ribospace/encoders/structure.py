@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ribospace.alphabet import Tokens, detokenize, tokenize
+from ribospace.alphabet import Sequences, Tokens, as_tokens, detokenize, tokenize
 from ribospace.batching import cut_windows, pool_windows
 from ribospace.encoders.base import Encoder
 from ribospace.errors import UserError
@@ -57,8 +57,9 @@ class StructureEncoder(Encoder):
         self.name, self.pooling, self.width, self.piece = "structure", "none", len(NAMES), 32
         self.revision = f"1-viennarna{self.rna.__version__}"
 
-    def encode(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+    def encode(self, tokens: Tokens | Sequences) -> npt.NDArray[np.float32]:
         """(n) molecules → (n, 15) float32; see `Encoder.encode`."""
+        tokens = as_tokens(tokens)
         windows, molecule = cut_windows(tokens, WINDOW, WINDOW // 4)
         folded = [self._fold(sequence) for sequence in detokenize(windows)]
         per_nt = np.array(folded, dtype=np.float32).reshape(-1, 3 + len(LOOPS))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 import gzip
 import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias, get_args
 
 import dnaio
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ribospace.errors import UserError
+from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file
 from ribospace.records import RNA_TYPES, Gaps, empty_strings_as_null, record_batch
 
@@ -61,6 +62,8 @@ def read_fasta(
     UserError
         If the file is missing, empty, not FASTA, cut off, or holds a record that is not RNA; it names the record.
     """
+    if header not in get_args(Header):
+        raise UserError(f"A header's first word cannot be {header!r}. {nearest(header, get_args(Header))}")
     name = "standard input" if str(path) == "-" else str(path)
     stem = "stdin" if str(path) == "-" else Path(path).name.split(".")[0]
     first = 1
@@ -188,6 +191,10 @@ def _binary(name: str) -> str:
 
 def _not_fasta(name: str, error: Exception, done: int) -> str:
     reason = str(error).splitlines()[0].rstrip(".")
-    if "must be ASCII" in reason:
-        return f"{name}, near record {done + 1}: its header is not ASCII ({reason}). Write it in ASCII letters."
+    if odd := re.search(r"'(name|sequence)' in .* must be ASCII encoded, but found (.+) at index (\d+)", reason):
+        (part, letter, place), where = odd.groups(), f"{name}, record {done + 1}"
+        if part == "name":
+            return f"{where}: its header holds {letter}, which is not ASCII. Write it in ASCII letters."
+        mend = "Write the unmodified base, or N."
+        return f"{where}, position {int(place) + 1}: {letter} is not a letter of RNA. {mend}"
     return f"{name} is not a readable FASTA file: {reason}. A record is a line '>id description' and lines of letters."

@@ -1,7 +1,8 @@
-"""TSV and Parquet tables; a Parquet's numeric list columns are embeddings made elsewhere."""
+"""TSV, CSV and Parquet tables; a Parquet's numeric list columns are embeddings made elsewhere."""
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,22 +44,34 @@ def read_tsv(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBa
     UserError
         If the file is missing, empty, not a table, lacks a column, or holds a record that is not RNA.
     """
+    return _read_text(Path(path), "\t", gaps)
+
+
+def read_csv(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBatch]:
+    """Read records from a table of values divided by commas, in "quotes" where they hold one; else see `read_tsv`."""
+    return _read_text(Path(path), ",", gaps)
+
+
+def _read_text(path: Path, delimiter: str, gaps: Gaps) -> Iterator[pa.RecordBatch]:
     path = existing_file(path)
+    quote: Any = '"' if delimiter == "," else False
     try:
         with pa.input_stream(path, compression="detect") as file:
-            header = file.read(1 << 20).split(b"\n", 1)[0].decode("utf-8").rstrip("\r").split("\t")
+            first = file.read(1 << 20).split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
+        header = next(csv.reader([first])) if quote and first else first.split(delimiter)
         types = {name: pa.int32() if name == "taxid" else pa.string() for name in header}
         _require(path, [name for name in header if name])
         with pcsv.open_csv(
             path,
-            parse_options=pcsv.ParseOptions(delimiter="\t", quote_char=False),
+            parse_options=pcsv.ParseOptions(delimiter=delimiter, quote_char=quote),
             convert_options=pcsv.ConvertOptions(column_types=types, strings_can_be_null=False),
         ) as reader:
             yield from _records(path, reader, gaps)
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowInvalid, csv.Error, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0].removeprefix("CSV parse error: ").rstrip(".")
         reason = re.sub(r"Row #(\d+)", lambda found: f"record {int(found[1]) - 1}", reason)  # the header is its row 1
-        raise UserError(f"{path} is not a readable tab-separated table: {reason}.") from error
+        kind = "comma" if delimiter == "," else "tab"
+        raise UserError(f"{path} is not a readable {kind}-separated table: {reason}.") from error
 
 
 def read_parquet(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBatch]:

@@ -7,8 +7,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from ribospace.analysis.folding import LONGEST, installed
-from ribospace.errors import UserError
+from ribospace.analysis.folding import installed, require_foldable
 from ribospace.web.refusing import Refusal
 
 
@@ -36,8 +35,7 @@ class Folder:
         """
         if not installed():
             raise Refusal(409, "Folding needs ViennaRNA, which the server has not: pip install 'ribospace[structure]'.")
-        if len(sequence) > LONGEST:
-            raise UserError(f"A molecule of {len(sequence):,} nt is too long to be folded: {LONGEST:,} nt at most.")
+        require_foldable(sequence)
         with self._lock:
             pool = self._pool = self._pool or ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         try:

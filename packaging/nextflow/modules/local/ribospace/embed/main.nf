@@ -19,6 +19,7 @@ process RIBOSPACE_EMBED {
     script:
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
+    if ("${molecules}" == "${prefix}.parquet") error "The vectors would be written over ${molecules}. Set task.ext.prefix."
     """
     export OMP_NUM_THREADS=${task.cpus}
 
