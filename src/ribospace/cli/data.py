@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 
-from ribospace.cli.given import is_built_in, one_of, read_input
+from ribospace.cli.given import StripGaps, is_built_in, one_of, read_input
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection
 from ribospace.collection.summary import summarize
@@ -30,13 +30,13 @@ def import_(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="FASTA (also .gz, or - for standard input), .tsv or .parquet; or `sample`, `ribosome` or "
+            help="FASTA (also .gz, or - for standard input), .tsv, .csv or .parquet; or `sample`, `ribosome` or "
             "`ribosome-regions`, which ship with Ribospace.",
         ),
     ],
     to: To,
     duplicates: Duplicates = "refuse",
-    strip_gaps: Annotated[bool, typer.Option("--strip-gaps", help="Take - and . out of the sequences.")] = False,
+    strip_gaps: StripGaps = False,
     header: Annotated[
         str, typer.Option(help="What a FASTA header's first word is: id, or rna_type.", metavar="id|rna_type")
     ] = "id",
@@ -44,8 +44,8 @@ def import_(
 ) -> None:
     """Bring molecules into a collection: all of the files, or none if one of them is faulty.
 
-    A .tsv or .parquet needs the columns id and sequence; a Parquet's numeric list columns come in as embeddings under
-    their own names. Killed half-way, the same command run again goes on where it stopped.
+    A .tsv, .csv or .parquet needs the columns id and sequence; a Parquet's numeric list columns come in as embeddings
+    under their own names. Killed half-way, the same command run again goes on where it stopped.
     """
     one_of("--header", header, ("id", "rna_type"))
     names = [one if is_built_in(one) or one == "-" else str(existing_file(one)) for one in files]

@@ -14,7 +14,7 @@ import typer
 
 from ribospace.alphabet import tokenize
 from ribospace.cli.embed import Pool
-from ribospace.cli.given import is_input, read_input
+from ribospace.cli.given import StripGaps, is_input, read_input, require_apart
 from ribospace.cli.output import CollectionAt, Json, progress_bar, say, table
 from ribospace.collection import Collection, EmbeddingInfo
 from ribospace.collection.projections import POOLING as PROJECTION
@@ -92,7 +92,7 @@ def map_(
         str,
         typer.Argument(
             metavar="COLLECTION|FILE",
-            help="A collection; or FASTA (- for stdin), .tsv, .parquet, or sample (ships).",
+            help="A collection; or FASTA (- for stdin), .tsv, .csv, .parquet, or sample (ships).",
         ),
     ],
     *,
@@ -112,6 +112,7 @@ def map_(
         str | None, typer.Option(help="Keep it under this name; EMBEDDING_METHODdims, as kmer4_umap2, by --store.")
     ] = None,
     pool: Pool = "",
+    strip_gaps: StripGaps = False,
     as_json: Json = False,
 ) -> None:
     """Draw molecules in two or three dimensions, coloured by type and by length, or store where they lie.
@@ -133,7 +134,8 @@ def map_(
                 f"{what} is no collection: its map goes to --out, whole. For --where, --fit, --store or --column "
                 f"import it first: ribospace import {what} --to NEW_FOLDER"
             )
-        _map_file(what, model, pool, out, projection, as_json)
+        require_apart(what, out, out.with_suffix(".points.tsv"))
+        _map_file(what, strip_gaps, model, pool, out, projection, as_json)
         return
     store = Collection.open(what)
     info = find_column(store, model, pool)
@@ -161,7 +163,9 @@ def map_(
     say(as_json, answer, *lines, *_left_out(store, info, model, where, len(records)))
 
 
-def _map_file(what: str, model: str, pool: str, out: Path, projection: Projection, as_json: bool) -> None:
+def _map_file(
+    what: str, strip_gaps: bool, model: str, pool: str, out: Path, projection: Projection, as_json: bool
+) -> None:
     """Embed and draw the molecules of a file, without a collection."""
     from ribospace.encoders import find_encoder
     from ribospace.encoders.engine import embed_records
@@ -169,7 +173,7 @@ def _map_file(what: str, model: str, pool: str, out: Path, projection: Projectio
     encoder = find_encoder(model, pool)
     tables, vectors = [], []
     with progress_bar("Embedding") as progress:
-        for batch, found in embed_records(read_input(what), encoder, progress):
+        for batch, found in embed_records(read_input(what, strip_gaps), encoder, progress):
             tables.append(pa.Table.from_batches([batch]).select(SHOWN))
             vectors.append(found)
     if not tables:

@@ -25,7 +25,8 @@ AT_ONCE, SHOWN, LINE = 2000, 20, 100
 
 def fold(
     what: Annotated[
-        str, typer.Argument(metavar="SEQUENCE|FILE|COLLECTION", help="RNA; FASTA, .tsv or .parquet; or a collection.")
+        str,
+        typer.Argument(metavar="SEQUENCE|FILE|COLLECTION", help="RNA; FASTA, .tsv, .csv, .parquet; a collection."),
     ],
     draw: Annotated[Path | None, typer.Option(help="A folder for drawings; of a collection, of at most 50.")] = None,
     drawing: Annotated[str, typer.Option(help="Some of layout,circle,arc,mountain.")] = "layout",

@@ -74,7 +74,7 @@ def decode(
 
 
 def roundtrip(
-    what: Annotated[str, typer.Argument(metavar="SEQUENCE|FILE", help="RNA; or FASTA, .tsv or .parquet.")],
+    what: Annotated[str, typer.Argument(metavar="SEQUENCE|FILE", help="RNA; or FASTA, .tsv, .csv or .parquet.")],
     model: LatentModel = LATENT,
     show: Annotated[int, typer.Option(help="So many molecules are shown letter by letter.", min=0)] = 5,
     beams: Beams = 1,

@@ -15,7 +15,7 @@ from ribospace.encoders.engine import embed_records
 from ribospace.errors import UserError
 from ribospace.files import ids_path, require_ending, written_together, written_whole
 from ribospace.progress import Progress, silent
-from ribospace.records import place_of
+from ribospace.records import came_before
 
 
 def embed_to_file(
@@ -58,7 +58,7 @@ def _without_twice(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[p
     for batch in batches:
         new = seen.add(hashes_of(batch.column("id")))
         if not new.all():
-            raise UserError(f"{place_of(batch, int(new.argmin()))}: this id has come before in the input. Rename it.")
+            raise UserError(f"{came_before(batch, int(new.argmin()))} Rename it.")
         yield batch.drop_columns([column]) if column in batch.schema.names else batch
 
 
