@@ -178,19 +178,6 @@ def indexing(say: Report) -> None:
         say("index 64", rates(count, lambda: build_index(store, "v"), rounds=3))
 
 
-def small_model(folder: Path) -> Path:
-    """A model of the small sizes with random weights, written to a folder."""
-    import torch
-
-    from ribospace.models import checkpoint
-    from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig
-
-    torch.manual_seed(SEED)
-    torch.set_num_threads(1)
-    checkpoint.save(Autoencoder(AutoencoderConfig(**MINI)), folder / "model", "mini", {})
-    return folder / "model"
-
-
 def training(say: Report) -> None:
     """See `benchmarks.scale_processes`."""
     from benchmarks.scale_processes import compare_trainings

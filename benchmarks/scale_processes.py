@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scale import MINI, SEED, random_sequences, small_model
+from benchmarks.scale import MINI, SEED, random_sequences
 from ribospace.collection import Collection
 from ribospace.records import record_batch
 from ribospace.sources.sample import read_sample
@@ -116,15 +116,15 @@ def compare_engines(say: Report) -> None:
     ray_engine.THREADS = 1  # of a worker: there are two for two cores
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with tempfile.TemporaryDirectory() as folder, _found_by_workers():
-        places = {"mini": str(small_model(Path(folder))), "kmer3": "kmer3"}
+        models = ("mini", "kmer3")
         stores = {name: _collection(Path(folder) / name) for name in ("local", "ray")}
         began = time.perf_counter()
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
         ray.init("local", num_cpus=2, object_store_memory=200 << 20, **quiet)
         seconds = time.perf_counter() - began
         say("ray, seconds until it is there", {"median": seconds, "runs": [seconds]})
-        for name, place in places.items():
-            encoder = find_encoder(place)
+        for name in models:
+            encoder = find_encoder(name)
             engines: dict[str, Callable[[], Any]] = {
                 "local, 1 thread": lambda e=encoder: embed_collection(stores["local"], e),
                 "local, 2 threads": lambda e=encoder: embed_collection(stores["local"], e),

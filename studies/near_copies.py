@@ -74,7 +74,7 @@ def found(name: str, sequences: list[str]) -> dict[str, object]:
 
 
 def pairs(sequences: Sequence[str]) -> tuple[Rows, Rows]:
-    """All pairs of at least 80 % identity, 1 - edits / length of the longer.
+    """All pairs of at least 80 % identity, 1 - edits / length of the longer; by itself, as it judges the sketch.
 
     Examples
     --------

@@ -68,7 +68,7 @@ def test_gaps_of_triples(tmp_path, run, refused):
     (tmp_path / "t.tsv").write_text("a\tb\tc\na\tb\tc\n")
     words = ["triples", "--model", "kmer2", "--molecules", "m.fasta", "--triples", "t.tsv", "--out"]
     refused([*words, "o.tsv"], "'-' is a gap", "--strip-gaps")
-    refused([*words, "t.tsv", "--strip-gaps"], "would replace t.tsv")
+    refused([*words, "t.tsv", "--strip-gaps"], "would be written over t.tsv")
     assert run(*words, "o.tsv", "--strip-gaps").code == 0
 
 
@@ -107,15 +107,16 @@ def test_the_file_that_is_read_is_not_replaced(tmp_path, run, refused):
     assert run("embed", "m.tsv", "--model", "kmer2", "--out", "m.parquet").code == 0
     before = (tmp_path / "m.parquet").read_bytes()
     refused(
-        ["embed", "m.parquet", "--model", "kmer3", "--out", "./m.parquet"], "would replace m.parquet, which is read"
+        ["embed", "m.parquet", "--model", "kmer3", "--out", "./m.parquet"],
+        "would be written over m.parquet, which is read",
     )
     assert (tmp_path / "m.parquet").read_bytes() == before
     pytest.importorskip("RNA")
-    refused(["fold", "m.tsv", "--out", tmp_path / "m.tsv"], "would replace m.tsv")
+    refused(["fold", "m.tsv", "--out", tmp_path / "m.tsv"], "would be written over m.tsv")
     (tmp_path / "values.tsv").write_text("id\tposition\tvalue\na\t1\t0.5\n")
     words = ["--draw", "d", "--colour", "values.tsv", "--out"]
-    refused(["fold", "m.tsv", *words, "values.tsv"], "would replace values.tsv")
+    refused(["fold", "m.tsv", *words, "values.tsv"], "would be written over values.tsv")
     require_apart("-", "new.tsv")
     require_apart("m.tsv", "new.tsv", "m.parquet")
-    with pytest.raises(UserError, match=r"--out m\.tsv would replace m\.tsv"):
+    with pytest.raises(UserError, match=r"m\.tsv would be written over m\.tsv"):
         require_apart("m.tsv", "new.tsv", "m.tsv")

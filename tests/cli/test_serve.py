@@ -73,6 +73,18 @@ def test_it_answers_to_the_names_it_is_given(place, serving):
         assert httpx.get(f"{local}/api/health", headers={"host": name, **said}).status_code == status
 
 
+@pytest.mark.parametrize("name", ["http://atlas.lab.org", "atlas.lab.org:8080", "*.lab.org", "", "a b"])
+def test_what_is_no_name_is_refused(place, refused, name):
+    refused(["serve", place, "--name", name], "is no name of a machine")
+
+
+def test_a_name_on_this_machine_alone_asks_for_a_token(place, serving):
+    address, token, _ = serving(place, "--port", 0, "--name", "atlas.lab.org")
+    assert address.startswith("http://127.0.0.1:")
+    assert len(token) >= 24
+    assert httpx.get(f"{address}/api/health", headers={"host": "atlas.lab.org"}).status_code == 401
+
+
 def test_mistakes_are_one_line(place, refused, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

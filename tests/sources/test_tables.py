@@ -295,3 +295,12 @@ def test_a_column_of_maps_is_refused(tmp_path):
     pq.write_table(pa.table({"id": ["a"], "sequence": ["ACGU"], "kinds": kinds}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="'kinds' holds map"):
         rows_of(read_parquet(tmp_path / "a.parquet"))
+
+
+def test_a_large_csv_may_have_line_breaks_in_quotes(tmp_path):
+    note = "first line\nsecond, line " * 20
+    rows = "".join(f'm{number},ACGU,"{note}"\n' for number in range(4000))
+    (tmp_path / "a.csv").write_text(f"id,sequence,description\n{rows}", encoding="utf-8", newline="\n")
+    records = [one for batch in read_csv(tmp_path / "a.csv") for one in batch.to_pylist()]
+    assert [one["id"] for one in records] == [f"m{number}" for number in range(4000)]
+    assert {one["description"] for one in records} == {note}

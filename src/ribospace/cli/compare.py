@@ -349,7 +349,7 @@ def _write_all(
     lines_of_table = [f"| {' | '.join(header)} |", f"|{rule}|", *rows]
     (folder / "table.md").write_text("\n".join(lines_of_table) + "\n", encoding="utf-8")
     with open(folder / "table.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *cells])
+        csv.writer(file, lineterminator="\n").writerows([header, *cells])
     figure.savefig(folder / "figure.png")
     (folder / "report.html").write_text(report_page(title, lines, header, cells, figure), encoding="utf-8")
 

@@ -118,7 +118,7 @@ def embed(
     elif out is None:
         raise UserError(f"{what} is no collection: say where its vectors go, --out vectors.parquet (or .npy, .h5ad).")
     else:
-        require_apart(what, out)
+        require_apart(what, out, *([ids_path(Path(out))] if Path(out).suffix == ".npy" else []))
         _into_file(what, find_encoder(model, pool), Path(out), strip_gaps, as_json)
 
 

@@ -295,7 +295,7 @@ def write_map(
         else:
             plots.map_figure(coordinates, labels, lengths, title, axes).savefig(beside)
     points = out.with_suffix(".points.tsv")
-    with written_whole(points) as beside, open(beside, "w", encoding="utf-8") as file:
+    with written_whole(points) as beside, open(beside, "w", encoding="utf-8", newline="\n") as file:
         file.write(
             f"# {json.dumps(said)}\n" + "\t".join(["id", *"xyz"[: coordinates.shape[1]], "rna_type", "length"]) + "\n"
         )

@@ -144,7 +144,7 @@ def _write(out: Path, found: pa.Table, said: dict[str, Any]) -> None:
         beside.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     with written_whole(out.with_suffix(".tsv")) as beside:
         write_rows(beside, rows, found.column_names)
-    with written_whole(out) as beside, open(beside, "w", encoding="utf-8") as file:
+    with written_whole(out) as beside, open(beside, "w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             kind = f" rna_type={row['rna_type']}" if row["rna_type"] else ""
             file.write(f">{row['id']}{kind}\n{row['sequence']}\n")

@@ -15,7 +15,7 @@ from ribospace.files import existing_file, exists, is_file, is_folder, is_named_
 if TYPE_CHECKING:
     import pyarrow as pa
 
-StripGaps = Annotated[bool, typer.Option("--strip-gaps", help="Of a file: take - and . out of the sequences.")]
+StripGaps = Annotated[bool, typer.Option("--strip-gaps", help="Take - and . out of the sequences.")]
 
 #: Molecules that ship with the package.
 BUILT_IN = ("sample", "ribosome", "ribosome-regions")
@@ -102,7 +102,7 @@ def require_apart(what: str | Path, *outs: Path | str) -> None:
     """Refuse to write over the file that is read."""
     for out in outs:
         if is_file(str(what)) and exists(out) and Path(out).samefile(what):
-            raise UserError(f"--out {out} would replace {what}, which is read. Choose another.")
+            raise UserError(f"{out} would be written over {what}, which is read. Choose another --out.")
 
 
 def is_built_in(name: str) -> bool:

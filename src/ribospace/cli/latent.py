@@ -55,7 +55,11 @@ def decode(
         raise UserError(f"There is no file and no collection at {what}. Check the path.")
     batches, total, left = _from_file(Path(what)) if is_file else _from_collection(what, model, where, encoder)
     done = empty = 0
-    with written_whole(out) as beside, open(beside, "w", encoding="utf-8") as file, progress_bar("Writing") as progress:
+    with (
+        written_whole(out) as beside,
+        open(beside, "w", encoding="utf-8", newline="\n") as file,
+        progress_bar("Writing") as progress,
+    ):
         for ids, latents in batches:
             for one, sequence in zip(ids, encoder.write(latents, beams), strict=True):
                 if sequence:

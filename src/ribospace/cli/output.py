@@ -106,35 +106,36 @@ def progress_bar(what: str, unit: str = "molecules") -> Iterator[Progress]:
 
 
 class _Lines:
-    """Progress for a log file."""
+    """Progress for a log file: every ten seconds how far the work has come, if it tells, and how long it took."""
 
     def __init__(self, what: str, unit: str) -> None:
         self.what, self.unit = what, unit
-        self.began = self.last = time.monotonic()
+        self.told: tuple[int, int | None, str] | None = None
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
-        if time.monotonic() - self.last > QUIET_SECONDS:
-            of = f" of {total:,}" if total is not None else ""
-            self._print(f"{done:,}{of} {self.unit} {note}".rstrip())
+        self.told = (done, total, note)
 
     @contextmanager
     def telling(self) -> Iterator[_Lines]:
-        """Meanwhile, where the work has told of nothing for long, say how long it has taken."""
-        done = threading.Event()
+        """Print meanwhile."""
+        ended, began = threading.Event(), time.monotonic()
 
         def tell() -> None:
-            while not done.wait(min(QUIET_SECONDS, threading.TIMEOUT_MAX)):
-                if time.monotonic() - self.last > 1.5 * QUIET_SECONDS:
-                    self._print(f"{time.monotonic() - self.began:.0f} s")
+            while not ended.wait(min(QUIET_SECONDS, threading.TIMEOUT_MAX)):
+                line = f"{self.what}: {self._said()}{time.monotonic() - began:.0f} s"
+                print(line, file=sys.stderr, flush=True)
 
         teller = threading.Thread(target=tell, daemon=True)
         teller.start()
         try:
             yield self
         finally:
-            done.set()
+            ended.set()
             teller.join()
 
-    def _print(self, said: str) -> None:
-        self.last = time.monotonic()
-        print(f"{self.what}: {said}", file=sys.stderr, flush=True)
+    def _said(self) -> str:
+        if self.told is None:
+            return ""
+        done, total, note = self.told
+        of = f" of {total:,}" if total is not None else ""
+        return f"{done:,}{of} {self.unit} {note}".rstrip() + ", "

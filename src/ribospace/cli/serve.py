@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import secrets
 import socket
 from importlib.util import find_spec
@@ -54,15 +55,16 @@ def serve(
 
     if token and len(token) < LEAST_TOKEN:
         raise UserError(f"--token has {len(token)} letters; take {LEAST_TOKEN} or more, so that nobody guesses it.")
-    token = token or ("" if _is_loopback(host) else secrets.token_urlsafe(24))
-    names, listening = name or [], _listening(host, port)
+    token = token or ("" if _is_loopback(host) and not name else secrets.token_urlsafe(24))
+    names = [_host_name(one) for one in name or []]
+    listening = _listening(host, port)
     try:
         with progress_bar("Reading") as progress:
             served = Served.open(
                 collection, model, projection or None, generator, progress, token=token, hosts=_names(host, names)
             )
         try:
-            address = _address(names[0] if names else host, listening, token)
+            address = _address(names[0] if names and not _is_loopback(host) else host, listening, token)
             warn(f"{served.space.count:,} molecules of {served.space.name} at {address}")
             warn("Ctrl-C ends it.")
             logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -92,6 +94,13 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _host_name(text: str) -> str:
+    """A name that the Host of a request can be."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", text):
+        raise UserError(f"--name {text} is no name of a machine. Give it alone, such as atlas.lab.org.")
+    return text
 
 
 def _names(host: str, given: list[str]) -> tuple[str, ...]:

@@ -56,7 +56,8 @@ def export(collection: Collection, path: Path | str, where: str | None = None) -
 
 def _fasta(collection: Collection, path: Path, where: str | None) -> int:
     rows = 0
-    with open(path, "w", encoding="ascii", errors="backslashreplace") as file:  # FASTA readers ask for ASCII
+    # FASTA readers ask for ASCII
+    with open(path, "w", encoding="ascii", newline="\n", errors="backslashreplace") as file:
         for batch in collection.read(["id", "sequence", "rna_type", "description"], where):
             file.writelines(fasta_record(record) for record in batch.to_pylist())
             rows += batch.num_rows

@@ -75,7 +75,7 @@ def export_vectors(
         return rows, [path / name for name in (VECTORS, METADATA, CONFIG)]
     write = _write_faiss if path.suffix == ".faiss" else _write_npy
     with disk_full_said(path), written_together(path, ids_path(path)) as (beside, names):
-        with open(names, "w", encoding="utf-8") as ids:
+        with open(names, "w", encoding="utf-8", newline="\n") as ids:
             write(_noted(collection, info, condition, ids), rows, info.width, beside)
     return rows, [path, ids_path(path)]
 
@@ -133,8 +133,8 @@ def _write_projector(collection: Collection, info: EmbeddingInfo, condition: str
     config += f'  metadata_path: "{METADATA}"\n}}\n'
     (folder / CONFIG).write_text(config, encoding="utf-8")
     with (
-        open(folder / VECTORS, "w", encoding="ascii") as numbers,
-        open(folder / METADATA, "w", encoding="utf-8") as said,
+        open(folder / VECTORS, "w", encoding="ascii", newline="\n") as numbers,
+        open(folder / METADATA, "w", encoding="utf-8", newline="\n") as said,
     ):
         said.write("\t".join(FIELDS) + "\n")
         for batch, vectors in _read(collection, info, condition, FIELDS):

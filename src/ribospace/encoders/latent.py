@@ -96,7 +96,7 @@ class LatentEncoder(NetworkEncoder):
             )
         shaped = latents.reshape(-1, config.queries, config.width)
         for start in range(0, len(shaped), WRITTEN):
-            part = torch.from_numpy(shaped[start : start + WRITTEN])
+            part = torch.tensor(shaped[start : start + WRITTEN])  # a copy: what is given may be read-only
             sequences += [letters_of(ids) for ids in self.model.write(part.to(self.device), beams=beams).cpu().numpy()]
         return sequences
 

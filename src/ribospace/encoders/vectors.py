@@ -67,7 +67,7 @@ def _npy(batches: Iterable[pa.RecordBatch], encoder: Encoder, path: Path, progre
     header = {"descr": "<f4", "fortran_order": False, "shape": (0, encoder.width)}
     rows = 0
     with written_together(path, ids_path(path)) as (beside, names):
-        with open(beside, "wb") as file, open(names, "w", encoding="utf-8") as ids:
+        with open(beside, "wb") as file, open(names, "w", encoding="utf-8", newline="\n") as ids:
             np.lib.format.write_array_header_1_0(file, header)
             begin = file.tell()
             for batch, vectors in embed_records(batches, encoder, progress):

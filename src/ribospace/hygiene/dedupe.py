@@ -111,7 +111,7 @@ def _write_table(collection: Collection, path: Path, first: Rows, remove: npt.ND
         names.append(batch.column("id").take(pa.array(inside - row)))
         row += batch.num_rows
     kept, row = pa.concat_arrays(names), 0
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write("id\tkept_id\trna_type\tmd5\n")
         for batch in collection.read(["id", "rna_type", "md5"], batch_rows=BATCH_ROWS):
             rows = np.flatnonzero(remove[row : row + batch.num_rows])

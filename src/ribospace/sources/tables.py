@@ -63,7 +63,7 @@ def _read_text(path: Path, delimiter: str, gaps: Gaps) -> Iterator[pa.RecordBatc
         _require(path, [name for name in header if name])
         with pcsv.open_csv(
             path,
-            parse_options=pcsv.ParseOptions(delimiter=delimiter, quote_char=quote),
+            parse_options=pcsv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=bool(quote)),
             convert_options=pcsv.ConvertOptions(column_types=types, strings_can_be_null=False),
         ) as reader:
             yield from _records(path, reader, gaps)
