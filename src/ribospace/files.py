@@ -76,8 +76,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
     finally:
         _clear(folder)
-        remove_empty(missing)
         lock.release()
+        remove_empty([folder, *missing])  # Windows keeps a file, and so its folder, while it is held
 
 
 @contextmanager
@@ -144,6 +144,7 @@ def _sweep(parent: Path) -> None:
                 if (folder / _BEFORE).exists() and not replaced.exists():
                     (folder / _BEFORE).replace(replaced)
                 _clear(folder)
+            remove_empty([folder])
         except OSError:
             continue  # it is being written, or is not ours to take away
 

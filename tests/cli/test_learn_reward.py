@@ -185,7 +185,7 @@ def test_places_that_do_not_do(tmp_path, latent, shares, refused):
     (tmp_path / "e.csv").write_text("")
     refused(
         ["train", "reward", "--table", tmp_path / "e.csv", "--latent", latent, "--out", tmp_path / "r"],
-        "not a readable",
+        "is empty",
     )
     (tmp_path / "p.parquet").write_text("x")
     refused(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ribospace.cli.given import read_file
 from ribospace.errors import UserError
 from ribospace.records import SCHEMA
 from ribospace.sources.tables import read_csv, read_parquet, read_tsv
@@ -85,6 +86,21 @@ def test_a_csv_is_read_with_its_quotes(tmp_path, start, end):
         ("a", "ACGU", "tRNA, yeast"),
         ("b", "GG", None),
     ]
+
+
+def test_a_line_break_in_the_header_of_a_csv(tmp_path):
+    (tmp_path / "a.csv").write_text('id,sequence,"measured\nat 37 °C"\na,ACGU,"0,5"\n', encoding="utf-8")
+    (batch,) = read_csv(tmp_path / "a.csv")
+    assert batch["measured\nat 37 °C"].to_pylist() == ["0,5"]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "A.TSV.bz2", "a.csv.zst"])
+def test_compressed_tables_are_read_by_their_endings(tmp_path, name):
+    text = b"id\tsequence\na\tACG\n" if "tsv" in name.lower() else b"id,sequence\na,ACG\n"
+    with pa.output_stream(tmp_path / name, compression="detect") as file:
+        file.write(text)
+    (batch,) = read_file(str(tmp_path / name))
+    assert batch["sequence"].to_pylist() == ["ACG"]
 
 
 @pytest.mark.parametrize(

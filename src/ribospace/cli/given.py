@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,14 +35,14 @@ def read_file(name: str, *, strip_gaps: bool = False, header: str = "id") -> Ite
     from ribospace.sources.tables import read_csv, read_parquet, read_tsv
 
     gaps: Any = "strip" if strip_gaps else "refuse"
-    lower = name.lower()
-    if lower.endswith((".tsv", ".tsv.gz")):
+    plain = re.sub(r"\.(gz|bz2|zst)$", "", name.lower())
+    if plain.endswith(".tsv"):
         return read_tsv(name, gaps=gaps)
-    if lower.endswith((".csv", ".csv.gz")):
+    if plain.endswith(".csv"):
         return read_csv(name, gaps=gaps)
-    if lower.endswith((".xlsx", ".xls", ".ods")):
+    if plain.endswith((".xlsx", ".xls", ".ods")):
         raise UserError(f"{name} is a spreadsheet: save it as .tsv or .csv with the columns id and sequence.")
-    if lower.endswith((".parquet", ".pq")):
+    if plain.endswith((".parquet", ".pq")):
         return read_parquet(name, gaps=gaps)
     return read_fasta(name, gaps=gaps, header=header)  # type: ignore[arg-type]
 

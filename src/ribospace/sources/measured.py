@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from ribospace.errors import UserError, nearest
+from ribospace.errors import UserError
 from ribospace.files import existing_file
 from ribospace.records import clean
+from ribospace.sources.delimited import Delimiter, read_header, read_rows
+from ribospace.sources.tables import require_columns
 
 ENDINGS = (".tsv", ".csv", ".parquet")
 _MISSING = frozenset(["", "na", "nan", "n/a", "null", "none"])
@@ -69,11 +70,7 @@ def read_measured(path: Path | str, column: str = "", split: str = "") -> Measur
         If the file is no table, lacks a column, or holds a sequence that is no RNA or a value that is no number.
     """
     path = existing_file(path)
-    table = _read(path)
-    names = table.column_names
-    for name in ["sequence", *([column] if column else []), *([split] if split else [])]:
-        if name not in names:
-            raise UserError(f"{path} has no column {name!r}. {nearest(name, names)}")
+    table = _read(path, ["sequence", *filter(None, (column, split))])
     column = column or _only_numbers(path, table)
     values = _numbers(path, column, table[column])
     there = np.flatnonzero(~np.isnan(values))
@@ -94,20 +91,22 @@ def read_measured(path: Path | str, column: str = "", split: str = "") -> Measur
     )
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, needed: list[str]) -> pa.Table:
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix not in ENDINGS:
         raise UserError(f"{path} ends in none of {', '.join(ENDINGS)}: the ending says how to read it.")
-    try:
-        if plain.suffix == ".parquet":
-            return pq.read_table(path)
-        delimiter = "\t" if plain.suffix == ".tsv" else ","
-        with pcsv.open_csv(path, parse_options=pcsv.ParseOptions(delimiter=delimiter)) as reader:
-            types = {name: pa.string() for name in reader.schema.names}
-        converted = pcsv.ConvertOptions(column_types=types, strings_can_be_null=False)
-        return pcsv.read_csv(path, parse_options=pcsv.ParseOptions(delimiter=delimiter), convert_options=converted)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path} is not a readable {plain.suffix} table: {str(error).splitlines()[0]}.") from error
+    if plain.suffix == ".parquet":
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}.") from error
+        require_columns(path, table.column_names, needed)
+        return table
+    delimiter: Delimiter = "\t" if plain.suffix == ".tsv" else ","
+    header = read_header(path, delimiter)
+    require_columns(path, header, needed)
+    text = pa.schema([(name, pa.string()) for name in header])
+    return pa.Table.from_batches(read_rows(path, delimiter, header), text)
 
 
 def _only_numbers(path: Path, table: pa.Table) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from ribospace.errors import UserError, nearest
 from ribospace.files import existing_file
 from ribospace.records import SCHEMA, Gaps, empty_strings_as_null, record_batch
+from ribospace.sources.delimited import Delimiter, read_header, read_rows
 
 BATCH_RECORDS = 8192
 
@@ -52,26 +50,11 @@ def read_csv(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBa
     return _read_text(Path(path), ",", gaps)
 
 
-def _read_text(path: Path, delimiter: str, gaps: Gaps) -> Iterator[pa.RecordBatch]:
+def _read_text(path: Path, delimiter: Delimiter, gaps: Gaps) -> Iterator[pa.RecordBatch]:
     path = existing_file(path)
-    quote: Any = '"' if delimiter == "," else False
-    try:
-        with pa.input_stream(path, compression="detect") as file:
-            first = file.read(1 << 20).split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
-        header = next(csv.reader([first])) if quote and first else first.split(delimiter)
-        types = {name: pa.int32() if name == "taxid" else pa.string() for name in header}
-        _require(path, [name for name in header if name])
-        with pcsv.open_csv(
-            path,
-            parse_options=pcsv.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=bool(quote)),
-            convert_options=pcsv.ConvertOptions(column_types=types, strings_can_be_null=False),
-        ) as reader:
-            yield from _records(path, reader, gaps)
-    except (pa.ArrowInvalid, csv.Error, UnicodeDecodeError, OSError) as error:
-        reason = str(error).splitlines()[0].removeprefix("CSV parse error: ").rstrip(".")
-        reason = re.sub(r"Row #(\d+)", lambda found: f"record {int(found[1]) - 1}", reason)  # the header is its row 1
-        kind = "comma" if delimiter == "," else "tab"
-        raise UserError(f"{path} is not a readable {kind}-separated table: {reason}.") from error
+    header = read_header(path, delimiter)
+    require_columns(path, header, ("id", "sequence"))
+    yield from _records(path, read_rows(path, delimiter, header, integers=("taxid",)), gaps)
 
 
 def read_parquet(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.RecordBatch]:
@@ -100,16 +83,18 @@ def read_parquet(path: Path | str, *, gaps: Gaps = "refuse") -> Iterator[pa.Reco
     path = existing_file(path)
     try:
         with pq.ParquetFile(path) as file:
-            _require(path, file.schema_arrow.names)
+            require_columns(path, file.schema_arrow.names, ("id", "sequence"))
             yield from _records(path, file.iter_batches(BATCH_RECORDS), gaps)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0].rstrip('.')}.") from error
 
 
-def _require(path: Path, names: list[str]) -> None:
+def require_columns(path: Path, names: Collection[str], needed: Iterable[str]) -> None:
+    """Refuse a table without a header, without one of the needed columns, or with two of one name."""
+    names = [name for name in names if name]
     if not names:
-        raise UserError(f"{path} is empty. Its first line must name the columns: id, sequence, …")
-    for name in ("id", "sequence"):
+        raise UserError(f"{path} is empty. Its first line must name the columns: {', '.join(needed)}, …")
+    for name in needed:
         if name not in names:
             raise UserError(
                 f"{path} has no column {name!r}. {nearest(name, names)} Name its columns as Ribospace does."
