@@ -56,7 +56,7 @@ def train_step(model: Reference, optimizer: torch.optim.Optimizer, tokens: Tenso
         logits.flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=PAD, label_smoothing=0.1
     )
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.item()
 

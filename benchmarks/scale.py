@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -65,13 +66,16 @@ def matrices(say: Report) -> None:
     a = torch.randn(2048, 2048)
     for kind in (torch.float32, torch.bfloat16):
         one = a.to(kind)
-        say(f"matrix {str(kind).removeprefix('torch.')}", rates(2 * 2048**3, lambda one=one: one @ one))
+        say(f"matrix {str(kind).removeprefix('torch.')}", rates(2 * 2048**3, partial(torch.matmul, one, one)))
 
 
 def importing(say: Report) -> None:
     """Bulk FASTA in gzip parsed; and cleaned, checked and stored."""
     from ribospace.collection import Collection
     from ribospace.sources.fasta import read_fasta
+
+    def parsed(path: Path) -> int:
+        return sum(one.num_rows for one in read_fasta(path))
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -81,7 +85,7 @@ def importing(say: Report) -> None:
             with gzip.open(path, "wt", compresslevel=4) as file:
                 for number, one in enumerate(random_sequences(count, length)):
                     file.write(f">URS{number:010X} Homo sapiens (human) misc_RNA {number}\n{one.replace('U', 'T')}\n")
-            say(f"parse {length}", rates(count, lambda path=path: sum(one.num_rows for one in read_fasta(path))))
+            say(f"parse {length}", rates(count, partial(parsed, path)))
             places = iter(range(100))
 
             def store(path: Path = path, places: Any = places, length: int = length) -> None:
@@ -122,7 +126,7 @@ def embedding(say: Report) -> None:
     encoder = find_encoder("mini")
     for length in TYPICAL:
         tokens = tokenize(random_sequences(max(8, LETTERS // length), length))
-        say(f"embed mini {length}", rates(len(tokens), lambda tokens=tokens: encoder.encode(tokens)))
+        say(f"embed mini {length}", rates(len(tokens), partial(encoder.encode, tokens)))
 
 
 def embedding_rnafm(say: Report) -> None:
@@ -140,7 +144,7 @@ def embedding_rnafm(say: Report) -> None:
     torch.set_num_threads(1)
     for length in TYPICAL:
         tokens = tokenize(random_sequences(max(1, 1600 // length), length))
-        said = rates(len(tokens), lambda tokens=tokens: encoder.encode(tokens), rounds=3)
+        said = rates(len(tokens), partial(encoder.encode, tokens), rounds=3)
         say(f"embed rnafm {length}", said | {"note": encoder.precision})
 
 
@@ -162,7 +166,7 @@ def projecting(say: Report) -> None:
         made.fit(fit)
         fitted = 1 / (time.process_time() - began)
         say(f"fit {name}", {"median": fitted, "runs": [fitted], "note": "once, compiling included"})
-        say(f"project {name}", rates(many, lambda made=made, many=many: made.apply(others[:many])))
+        say(f"project {name}", rates(many, partial(made.apply, others[:many])))
 
 
 def indexing(say: Report) -> None:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,7 +26,7 @@ from ribospace.records import record_batch
 from ribospace.sources.sample import read_sample
 
 STEPS, WARM, ROUNDS = 16, 3, 3
-MOLECULES, LENGTH = 6_000, 110
+MOLECULES, LENGTH = 32_768, 110  # two pieces of an encoder, so that there are two workers
 LAUNCH = [
     *("-m", "accelerate.commands.launch"),
     "--multi_gpu",  # without it one process is begun, whatever --num_processes says; there need be no GPU
@@ -126,9 +127,9 @@ def compare_engines(say: Report) -> None:
         for name in models:
             encoder = find_encoder(name)
             engines: dict[str, Callable[[], Any]] = {
-                "local, 1 thread": lambda e=encoder: embed_collection(stores["local"], e),
-                "local, 2 threads": lambda e=encoder: embed_collection(stores["local"], e),
-                "ray, 2 workers": lambda e=encoder: ray_engine.embed_on_ray(stores["ray"], e),
+                "local, 1 thread": partial(embed_collection, stores["local"], encoder),
+                "local, 2 threads": partial(embed_collection, stores["local"], encoder),
+                "ray, 2 workers": partial(ray_engine.embed_on_ray, stores["ray"], encoder),
             }
             clock: dict[str, list[float]] = {engine: [] for engine in engines}
             for _ in range(ROUNDS):

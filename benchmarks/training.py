@@ -20,7 +20,7 @@ from benchmarks.measure import matrix_rate, paired, report
 from benchmarks.reference import BATCH, Reference, padded, train_step, write_again
 from ribospace.alphabet import END, Tokens, tokenize
 from ribospace.config import from_mapping
-from ribospace.models.autoencoder import Autoencoder, key_mask
+from ribospace.models.autoencoder import Autoencoder, AutoencoderConfig, key_mask
 from ribospace.models.decoding import greedy
 from ribospace.models.device import has_bf16, keep_freed_memory
 from ribospace.sources.sample import read_sample
@@ -103,6 +103,7 @@ def _flop(trainer: Trainer, tokens: Tokens) -> float:
     weights = sum(
         one.numel() for name, one in trainer.model.named_parameters() if one.dim() == 2 and "embed" not in name
     )
+    assert isinstance(config, AutoencoderConfig)
     weights += 22 * config.width if config.tied else 0
     attention = 2 * length * config.width * (config.encoder_layers + 2 * config.decoder_layers)  # scores, and the mix
     return 6 * length * (weights + attention)

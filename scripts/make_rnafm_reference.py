@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import fm
 import numpy as np
@@ -55,7 +56,7 @@ def _sequences() -> list[str]:
     return [*(real[length] for length in sorted(real)[-1::-12][:3]), "G", "ACGURYKMSWBDHVN"]
 
 
-def _original() -> tuple[torch.nn.Module, fm.Alphabet, dict]:
+def _original() -> tuple[torch.nn.Module, fm.Alphabet, dict[str, Any]]:
     torch.manual_seed(0)
     alphabet = fm.Alphabet.from_architecture("roberta_large", "rna")
     args = argparse.Namespace(arch="roberta_large", emb_layer_norm_before=True, **SIZES)
@@ -73,8 +74,8 @@ def _original() -> tuple[torch.nn.Module, fm.Alphabet, dict]:
 
 
 @torch.no_grad()
-def _embed_original(model: torch.nn.Module, alphabet: fm.Alphabet, sequences: list[str]) -> dict[str, list]:
-    found: dict[str, list] = {"last": [], "first": [], "attention": [], "logits": []}
+def _embed_original(model: torch.nn.Module, alphabet: fm.Alphabet, sequences: list[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {"last": [], "first": [], "attention": [], "logits": []}
     convert = alphabet.get_batch_converter()
     for sequence in sequences:
         out = model(convert([("x", sequence)])[2], repr_layers=[1, 2], need_head_weights=True)

@@ -150,9 +150,12 @@ def _draw(folder: Path) -> None:
         if not (path := folder / f"steering_{name}.json").exists():
             continue
         one = json.loads(path.read_text(encoding="utf-8"))
-        columns = [np.array([row[key] for row in one["rows"]]) for key in ("strength", "mean", "sd", "diversity")]
+        strength, mean, sd, diversity = (
+            np.array([row[key] for row in one["rows"]]) for key in ("strength", "mean", "sd", "diversity")
+        )
         both = (one["searched"]["mean"], one["searched"]["diversity"])
-        drawn.append(Steered(name, one["unit"], *columns, (one["natural"]["mean"], one["natural"]["sd"]), both))
+        natural = (one["natural"]["mean"], one["natural"]["sd"])
+        drawn.append(Steered(name, one["unit"], strength, mean, sd, diversity, natural, both))
     trade_off_figure(drawn).savefig(folder / "steering.png")
 
 
@@ -166,7 +169,7 @@ def _losses(generator: Generator, reward: Reward, sequences: list[str]) -> Float
     """What a search looks at: the surrogate, by the latents of what was written."""
     latents = torch.from_numpy(generator.encoder.latents(tokenize(sequences)))
     with torch.inference_mode():
-        return torch.cat([reward.loss(part) for part in latents.split(512)]).double().numpy()
+        return torch.cat([reward.loss(part) for part in torch.split(latents, 512)]).double().numpy()
 
 
 def _steered(sequences: list[str], compute: Callable[[Sequence[str]], Floats]) -> dict[str, float]:

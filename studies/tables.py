@@ -65,8 +65,8 @@ def write_results(name: str, study: dict[str, Any], runs: Sequence[Run], data: P
     if study.get("space"):
         rows += judge_spaces(study, runs, rows, data, out)
     columns = [one for one in study["columns"] if any(one in row for row in rows)]
-    with open(out / "table.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    with open(out / "table.csv", "w", newline="", encoding="utf-8") as sheet:
+        writer = csv.DictWriter(sheet, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     lines = [[COLUMNS[one][1](row[one]) if one in row else "" for one in columns] for row in rows]

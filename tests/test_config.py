@@ -46,6 +46,10 @@ def test_a_mapping_becomes_nested_dataclasses():
         ({"model": {"wide": 1}}, ["'wide'", "must be bool", "1"]),
         ({"model": {"rate": True}}, ["'rate'", "must be float", "True"]),
         ({"model": {"rate": "0.1"}}, ["'rate'", "must be float"]),
+        ({"model": {"rate": 1e308}}, ["'rate'", "section model", "between -3.4e+38 and 3.4e+38"]),  # no float32
+        ({"model": {"rate": 10**400}}, ["'rate'", "between"]),
+        ({"model": {"rate": float("nan")}}, ["'rate'", "between"]),
+        ({"model": {"rate": -float("inf")}}, ["'rate'", "between"]),
         ({"model": {"name": 3}}, ["'name'", "must be str", "3"]),
         ({"model": {"limit": "no"}}, ["'limit'", "must be int or NoneType"]),
         ({"model": 3}, ["'model'", "section", "model.KEY"]),

@@ -19,6 +19,9 @@ T = TypeVar("T")
 #: Sections within sections, far more than any config has; what reads them is recursive.
 DEEPEST = 20
 
+#: Numbers go into float32.
+LARGEST = 3.4028234663852886e38
+
 
 def read_toml(path: Path | str) -> dict[str, Any]:
     """Read a TOML file, with a clear sentence where it is not TOML."""
@@ -111,8 +114,8 @@ def _finite(key: str, value: float, where: str) -> float:
         number = float(value)
     except OverflowError:  # a whole number of hundreds of digits
         number = math.inf
-    if not math.isfinite(number):
-        raise UserError(f"{key!r} in {where} must be a finite number. Give another.")
+    if not abs(number) <= LARGEST:  # nor is NaN
+        raise UserError(f"{key!r} in {where} must be a number between -{LARGEST:.1e} and {LARGEST:.1e}. Give another.")
     return number
 
 

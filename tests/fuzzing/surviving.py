@@ -6,6 +6,7 @@
 # ruff: noqa: RUF005
 
 import contextlib
+import copy
 import json
 import os
 import random
@@ -24,7 +25,7 @@ MEMORY = 6 << 30  # bytes that a test may take beside what the process has
 ODD = st.sampled_from(
     [None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 10**400, 1.5, -0.0, float("nan"), float("inf"), 1e308]
     + ["", "\0", "\ud800", "ä", "a\nb", "../..", "x" * 5000, [], {}, [[]], {"": {}}, ["a", "a"], [1, None]]
-)
+).map(copy.deepcopy)  # as tests change what they draw
 JSON = st.recursive(
     ODD | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),

@@ -177,7 +177,9 @@ class _Run:
                 if share is not None:
                     self.waiting[share.fragment].append((share, vectors))
                     self.done += share.missing
-                shares = shares or shares_left(self.collection, self.column, said)  # as many as the first one wants
+                if shares is None:  # as many molecules as the first one wants
+                    most = share_rows(said, self.todo, len(self.workers))
+                    shares = shares_left(self.collection, self.column, most)
                 for one in islice(shares, AHEAD if share is None else 1):
                     self._give(worker, one)
             if self._is_time():
@@ -230,6 +232,17 @@ class _Run:
             f"Other commands change {self.collection.uri} all the time: what was embedded could not be committed. Run "
             "it again when they have ended; what was committed before stays."
         )
+
+
+def share_rows(most: int, todo: int, workers: int) -> int:
+    """Molecules of a share: what a worker takes at once, or fewer, so that each worker has `AHEAD` shares to do.
+
+    Examples
+    --------
+    >>> share_rows(16_384, 40_000_000, workers=8), share_rows(16_384, 20_000, workers=2)
+    (16384, 5000)
+    """
+    return min(most, math.ceil(todo / (AHEAD * workers)))
 
 
 def _said(answer: Any) -> Any:
