@@ -169,6 +169,15 @@ def test_all_of_one_kind_cannot_be_held_out(tmp_path, latent, refused):
     refused(arguments, "near copies of each other", "'validation'", "--split COLUMN")
 
 
+def test_columns_of_another_kind(tmp_path, latent, refused):
+    lists = pa.table({"sequence": [[1.0]], "value": [1.0], "part": [[2.0]]})
+    pq.write_table(lists, tmp_path / "t.parquet")
+    words = ["--table", tmp_path / "t.parquet", "--latent", latent, "--out", tmp_path / "r"]
+    refused(["train", "reward", *words], "column 'sequence' holds list<", "It must be text")
+    pq.write_table(lists.set_column(0, "sequence", [["ACGU"]]), tmp_path / "t.parquet")
+    refused(["train", "reward", *words, "--split", "part"], "column 'part' holds list<", "It must be text")
+
+
 def test_places_that_do_not_do(tmp_path, latent, shares, refused):
     table = written(tmp_path / "t.tsv", ["sequence", "value"], shares)
     arguments = ["train", "reward", "--table", table, "--latent"]

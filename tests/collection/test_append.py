@@ -195,6 +195,7 @@ def test_a_column_of_nothing_is_text(fresh):
         ("_distance", ["x"], "cannot be named '_distance'"),
         ("_rowid", ["x"], "cannot be named '_rowid'"),
         ("", ["x"], "cannot be named ''"),
+        ("a\0b", ["x"], "cannot be named"),
     ],
 )
 def test_a_column_that_does_not_fit(fresh, column, value, said):

@@ -162,6 +162,26 @@ def test_a_condition_that_would_overflow_the_store_is_refused(collection):
     assert collection.count(f"id IN ({many})") == 25
 
 
+@pytest.mark.parametrize("where", ["$1 = 3", "length > $most", "id IN ($a, $b)", "$"])
+def test_a_placeholder_at_which_the_store_would_panic_is_refused(collection, where):
+    for ask in (collection.count, lambda where: collection.table(["id"], where)):
+        with pytest.raises(UserError, match=r"has a \$ outside of quotes"):
+            ask(where)
+    assert collection.count("id <> '$1'") == 50
+
+
+def test_a_panic_of_the_store_is_a_sentence(collection, monkeypatch):
+    class PanicException(BaseException):
+        """As PyO3 makes it."""
+
+    def panics(self, where):
+        raise PanicException("not yet implemented: something")
+
+    monkeypatch.setattr(type(collection.lance()), "count_rows", panics)
+    with pytest.raises(UserError, match="'length > 1' is not a condition on .*: not yet implemented: something"):
+        collection.count("length > 1")
+
+
 def test_a_condition_that_fails_on_a_row_is_refused(collection):
     with pytest.raises(UserError, match="is not a condition on"):
         collection.table(["id"], "regexp_match(id, '(') IS NOT NULL")

@@ -39,6 +39,7 @@ _BAD_CONDITION = (
 )
 #: What the store says before and around what is wrong with a condition.
 _AROUND = re.compile(r"(?:(?:Invalid|Query|Schema|Execution|Error|sql)\b[^:()']*: )+|SELECT 1 FROM t WHERE ")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 #: Most letters of a condition beside texts and lists: the store's stack overflows at some thousand operators.
 _SHALLOW = 4000
 
@@ -275,12 +276,14 @@ class Collection:
         return lance.dataset(self._dataset.uri, session=self._dataset.session())
 
     def _asked(self, where: str | None, ask: Callable[[], Any]) -> Any:
-        _require_shallow(where or "")
+        _refuse_fatal(where or "")
         try:
             return ask()
-        except (ValueError, RuntimeError, OSError) as error:
+        except BaseException as error:
+            if not isinstance(error, ValueError | RuntimeError | OSError) and not _is_panic(error):
+                raise
             text = str(error)
-            is_bad = isinstance(error, UnicodeError) or any(word in text for word in _BAD_CONDITION)
+            is_bad = isinstance(error, UnicodeError) or _is_panic(error) or any(word in text for word in _BAD_CONDITION)
             if where is None or "Lance file" in text or not is_bad:
                 if isinstance(error, ValueError) and not is_of_store(error):
                     raise
@@ -376,8 +379,12 @@ def _fault(said: str) -> str:
     return f"{_AROUND.sub('', said).rstrip('.')}."
 
 
-def _require_shallow(where: str) -> None:
-    plain = re.sub(r"\([^()]*,[^()]*\)", "", re.sub(r"'[^']*'", "", where))
+def _refuse_fatal(where: str) -> None:
+    """Refuse a condition at which the store's Rust panics, or its stack overflows."""
+    unquoted = _QUOTED.sub("", where)
+    if "$" in unquoted:
+        raise UserError(f"The condition {where[:40]!r} has a $ outside of quotes. Text stands in 'single quotes'.")
+    plain = re.sub(r"\([^()]*,[^()]*\)", "", unquoted)
     if len(plain) > _SHALLOW:
         raise UserError(
             f"The condition {where[:40]!r}… has {len(plain):,} letters beside texts and lists; {_SHALLOW:,} are taken. "
@@ -398,8 +405,14 @@ def ids_in(ids: Sequence[str]) -> str:
 
 def require_column_name(name: str) -> None:
     """Refuse a name that no column may have: empty, with a dot, backtick or slash, or one of the store's own (`_…`)."""
-    if not name or name.startswith("_") or set(".`/\\") & set(name):
+    is_text = "\0" not in name and name == name.encode(errors="replace").decode()  # a lone surrogate is none
+    if not name or name.startswith("_") or set(".`/\\") & set(name) or not is_text:
         raise UserError(f"A column cannot be named {name!r}: no dot, backtick or slash, no _ in front. Choose another.")
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Whether the store's Rust has given up, as it does at `$` in a condition; its exception is no `Exception`."""
+    return type(error).__name__ == "PanicException"
 
 
 def _connect(uri: str) -> Any:

@@ -15,7 +15,7 @@ from ribospace.errors import UserError
 from ribospace.files import existing_file
 from ribospace.records import clean
 from ribospace.sources.delimited import Delimiter, read_header, read_rows
-from ribospace.sources.tables import require_columns
+from ribospace.sources.tables import require_columns, text_column
 
 ENDINGS = (".tsv", ".csv", ".parquet")
 _MISSING = frozenset(["", "na", "nan", "n/a", "null", "none"])
@@ -74,16 +74,16 @@ def read_measured(path: Path | str, column: str = "", split: str = "") -> Measur
     column = column or _only_numbers(path, table)
     values = _numbers(path, column, table[column])
     there = np.flatnonzero(~np.isnan(values))
-    texts = table["sequence"].cast(pa.string()).fill_null("").take(pa.array(there)).to_pylist()
+    texts = text_column(path, table, "sequence").take(pa.array(there)).to_pylist()
     cleaned = clean(texts, names=[f"{path}, record {row + 1}" for row in there]).to_pylist()
     first, number = np.unique(np.array(cleaned, dtype=object), return_index=True, return_inverse=True)[1:]
     means = np.bincount(number, values[there]) / np.bincount(number) if len(there) else values[there]
     order = np.argsort(first)
-    said = table[split].cast(pa.string()).to_pylist() if split else None
+    said = text_column(path, table, split).to_pylist() if split else None
     return Measured(
         [cleaned[row] for row in first[order]],
         means[order],
-        None if said is None else [said[there[row]] or "" for row in first[order]],
+        None if said is None else [said[there[row]] for row in first[order]],
         column,
         len(table),
         len(table) - len(there),

@@ -117,7 +117,7 @@ def _records(path: Path, tables: Any, gaps: Gaps) -> Iterator[pa.RecordBatch]:
             if pa.types.is_list(field.type) and column.null_count == len(column) and field.name not in widths:
                 continue  # of what width is not known yet: null until a vector comes
             columns[field.name] = _plain(path, field.name, column, first, widths)
-        ids, sequences = _text(path, table, "id"), _text(path, table, "sequence")
+        ids, sequences = text_column(path, table, "id"), text_column(path, table, "sequence")
         batch = record_batch(ids, sequences, columns, gaps=gaps, origin=str(path), first=first)
         yield _with_embedding_metadata(batch, table, widths)
         first += table.num_rows
@@ -125,7 +125,8 @@ def _records(path: Path, tables: Any, gaps: Gaps) -> Iterator[pa.RecordBatch]:
         raise UserError(f"{path} is empty: it holds no record. Give a table with at least one molecule.")
 
 
-def _text(path: Path, table: Any, name: str) -> pa.StringArray:
+def text_column(path: Path, table: Any, name: str) -> Any:
+    """A column of a batch or table as text, "" where there is none; refused where it holds what is no text."""
     try:
         return pc.cast(table.column(name), pa.string()).fill_null("")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
