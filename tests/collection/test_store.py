@@ -178,7 +178,7 @@ def test_a_panic_of_the_store_is_a_sentence(collection, monkeypatch):
         raise PanicException("not yet implemented: something")
 
     monkeypatch.setattr(type(collection.lance()), "count_rows", panics)
-    with pytest.raises(UserError, match="'length > 1' is not a condition on .*: not yet implemented: something"):
+    with pytest.raises(UserError, match=r"'length > 1' is not a condition on .*: not yet implemented: something"):
         collection.count("length > 1")
 
 
