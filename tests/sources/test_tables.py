@@ -94,6 +94,15 @@ def test_a_line_break_in_the_header_of_a_csv(tmp_path):
     assert batch["measured\nat 37 °C"].to_pylist() == ["0,5"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends(tmp_path, end):
+    (tmp_path / "a.tsv").write_bytes(end.join(["id\tsequence", "a\tACG", "b\tGG"]).encode())
+    (tmp_path / "a.csv").write_bytes(end.join(["id,sequence", "a,ACG", "b,GG"]).encode())
+    for read, name in ((read_tsv, "a.tsv"), (read_csv, "a.csv")):
+        (batch,) = read(tmp_path / name)
+        assert batch["sequence"].to_pylist() == ["ACG", "GG"]
+
+
 @pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "A.TSV.bz2", "a.csv.zst"])
 def test_compressed_tables_are_read_by_their_endings(tmp_path, name):
     text = b"id\tsequence\na\tACG\n" if "tsv" in name.lower() else b"id,sequence\na,ACG\n"

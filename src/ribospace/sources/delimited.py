@@ -39,7 +39,7 @@ def read_header(path: Path, delimiter: Delimiter) -> list[str]:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(file.read(_HEADER_BYTES))
         if delimiter == ",":
             return next(csv.reader(io.StringIO(text, newline="")), [])
-        first = re.split(r"\r?\n", text, maxsplit=1)[0]
+        first = re.split(r"[\r\n]", text, maxsplit=1)[0]
         return first.split(delimiter) if first else []
 
 
@@ -67,6 +67,8 @@ def read_rows(
             ),
         ) as reader,
     ):
+        if reader.schema.names != list(header):
+            raise pa.ArrowInvalid("where its first line ends is not clear")
         yield from reader
 
 

@@ -42,7 +42,7 @@ def job(here: Here, job: str) -> Job:
     return Job.model_validate(here.jobs.state(job))
 
 
-@router.delete("/jobs/{job}", status_code=204)
+@router.delete("/jobs/{job}", status_code=204, response_model=None)
 def cancel(here: Here, job: str) -> None:
     """Call heavy work off."""
     here.jobs.cancel(job)
