@@ -31,6 +31,7 @@ from benchmarks.scale_costs import IMPORT_LENGTHS, LENGTHS, TYPICAL, Cluster, Gp
 from ribospace.files import written_whole
 
 OUT = Path("benchmarks/results/scale.json")
+DOCUMENTED = Path(__file__).with_name("scale_rates.json")  # those of docs/scale.md
 SEED = 0
 MINI = {"width": 64, "heads": 4, "encoder_layers": 3, "feedforward": 256, "window": 512}
 LETTERS = 100_000  # nt embedded in a round by the small model
@@ -241,10 +242,11 @@ def part(name: str) -> None:
 
 def print_table(out: Path, gpu: Gpu, cluster: Cluster, collection: str | None) -> None:
     """Costs as Markdown; lengths those of a collection, or the assumed ones."""
-    parts = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    source = out if out.exists() else DOCUMENTED
+    parts = json.loads(source.read_text(encoding="utf-8"))
     here = {what: one["median"] for each in parts.values() for what, one in each["rates"].items()}
     measured = documented_rates() | here
-    print(f"Rates: measured here by {', '.join(parts) or 'none'}; others from docs/benchmarks.md, by arithmetic.")
+    print(f"Rates: {source}, measured by {', '.join(parts)}; others from docs/benchmarks.md, by arithmetic.")
     lengths = {collection: lengths_of(collection)} if collection else LENGTHS
     for name, shares in lengths.items():
         print(f"\nLengths: {name}, {sum(length * share for length, share in shares.items()):.0f} nt on average\n")

@@ -162,12 +162,30 @@ def test_a_condition_that_would_overflow_the_store_is_refused(collection):
     assert collection.count(f"id IN ({many})") == 25
 
 
-@pytest.mark.parametrize("where", ["$1 = 3", "length > $most", "id IN ($a, $b)", "$"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "$1 = 3",
+        "length > $most",
+        "id IN ($a, $b)",
+        "$",
+        "length > ?",
+        "length > :x",
+        "length > 1; x",
+        "; DROP TABLE molecules",
+    ],
+)
 def test_a_placeholder_at_which_the_store_would_panic_is_refused(collection, where):
     for ask in (collection.count, lambda where: collection.table(["id"], where)):
-        with pytest.raises(UserError, match=r"has a \$ outside of quotes"):
+        with pytest.raises(UserError, match=r"has a [$?:;] outside of quotes"):
             ask(where)
-    assert collection.count("id <> '$1'") == 50
+    assert collection.count("id <> '$1?:;' AND length::int > 0") == 50
+
+
+@pytest.mark.parametrize("where", ["array_resize([1], 100000000000)[1] = 1", "LPAD (id, 2147483647) = 'a'"])
+def test_a_condition_that_would_fill_the_memory_is_refused(collection, where):
+    with pytest.raises(UserError, match="may fill the memory"):
+        collection.count(where)
 
 
 def test_a_panic_of_the_store_is_a_sentence(collection, monkeypatch):
@@ -188,7 +206,7 @@ def test_a_condition_that_fails_on_a_row_is_refused(collection):
 
 
 @pytest.mark.parametrize(
-    "where", ["rna_type = ", "rna_typ = 'tRNA'", 'id = "a0', "length = 'many'", "; DROP TABLE molecules", "nonsense(1)"]
+    "where", ["rna_type = ", "rna_typ = 'tRNA'", 'id = "a0', "length = 'many'", "sum(length) > 3", "nonsense(1)"]
 )
 def test_a_condition_that_is_not_sql(collection, where):
     for ask in (

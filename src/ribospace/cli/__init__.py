@@ -47,6 +47,8 @@ def _fail(error: BaseException) -> None:
     if isinstance(error, OSError) and error.filename is not None:
         _end(f"{error.filename}: {error.strerror}. Check the path and who may read and write it.", 2)
     first = (str(error).splitlines() or [""])[0]
+    if isinstance(error, MemoryError | OverflowError):
+        _end(f"A number that was given is too large for this machine ({first.rstrip('.')}). Give a smaller one.", 2)
     if is_of_store(error):
         mend = "If its files are damaged, copy it again or import its molecules into a new one."
         _end(f"A collection cannot be read or written ({first.split(', /')[0][:300]}). {mend}", 2)

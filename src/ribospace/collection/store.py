@@ -36,9 +36,17 @@ _BAD_CONDITION = (
     "Invalid input",
     "SQL",
     "Execution error",
+    "does not support logical expression",
 )
 #: What the store says before and around what is wrong with a condition.
 _AROUND = re.compile(r"(?:(?:Invalid|Query|Schema|Execution|Error|sql)\b[^:()']*: )+|SELECT 1 FROM t WHERE ")
+#: What SQL takes for a value to come, and what ends a statement; `::` is a cast.
+_PLACEHOLDER = re.compile(r"[$?;]|(?<!:):(?!:)")
+_CALLED = re.compile(r"(\w+)\s*\(")
+#: Functions whose answer is as large as a number says; the store aborts the process where memory ends.
+_WITHOUT_LIMIT = frozenset(
+    ["array_resize", "list_resize", "lpad", "rpad", "repeat", "array_repeat", "list_repeat", "generate_series", "range"]
+)
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 #: Most letters of a condition beside texts and lists: the store's stack overflows at some thousand operators.
 _SHALLOW = 4000
@@ -376,14 +384,21 @@ def _fault(said: str) -> str:
     """
     if unknown := re.search(r"No field named [\"'`]?(.+?)[\"'`]?\.(?:( Did you mean .+?\?)| |$)", said):
         return f"there is no column {unknown[1]!r}.{unknown[2] or ''}"
+    if "does not support logical expression" in said:
+        return "it asks for more than one molecule says, as sums and ranks do."
     return f"{_AROUND.sub('', said).rstrip('.')}."
 
 
 def _refuse_fatal(where: str) -> None:
-    """Refuse a condition at which the store's Rust panics, or its stack overflows."""
+    """Refuse a condition at which the store's Rust panics or aborts, its stack overflows, or of which it reads a part."""
     unquoted = _QUOTED.sub("", where)
-    if "$" in unquoted:
-        raise UserError(f"The condition {where[:40]!r} has a $ outside of quotes. Text stands in 'single quotes'.")
+    if odd := _PLACEHOLDER.search(unquoted):
+        raise UserError(
+            f"The condition {where[:40]!r} has a {odd[0]} outside of quotes. Text stands in 'single quotes'."
+        )
+    sized = {one.lower() for one in _CALLED.findall(unquoted)} & _WITHOUT_LIMIT
+    if sized:
+        raise UserError(f"The condition {where[:40]!r} asks for {min(sized)}, which may fill the memory. Leave it out.")
     plain = re.sub(r"\([^()]*,[^()]*\)", "", unquoted)
     if len(plain) > _SHALLOW:
         raise UserError(

@@ -121,7 +121,7 @@ class Crawl:
 
     def missing(self) -> list[dict[str, str]]:
         """Where pages could not be had, and why."""
-        if self.finished or not self.failed:
+        if self.finished:
             return []
         places = [f"entries between {above} and {below}" for above, below in self.coverage.gaps]
         if "front" in self._given_up:
@@ -129,7 +129,7 @@ class Crawl:
         if self.coverage.stretches and not self.coverage.complete and not self._enough():
             places.append(f"entries older than {self.coverage.stretches[-1].oldest}")
         reason = "; ".join(f"page {number}: {said}" for number, said in sorted(self.failed.items()))
-        return [{"what": ", ".join(places) or "some entries", "reason": reason}]
+        return [{"what": ", ".join(places) or "some entries", "reason": reason or "the list changed while it was read"}]
 
     def _head(self, pool: Executor) -> str:
         """The newest entry's id; empty where there is none."""

@@ -63,7 +63,7 @@ class SplitPlan:
                 f"An identity of {self.identity:g} is out of reach: below {LEAST_IDENTITY:g} few near copies are "
                 f"found, above 1 there are none. Choose one from {LEAST_IDENTITY:g} to 1."
             )
-        if len(self.ratios) != len(SPLITS) or not all(0 <= one < np.inf for one in self.ratios) or self.ratios[0] <= 0:
+        if len(self.ratios) != len(SPLITS) or not all(0 <= one <= 1e9 for one in self.ratios) or self.ratios[0] <= 0:
             raise UserError(
                 f"{':'.join(f'{one:g}' for one in self.ratios)} are no ratios of train, validation and test. "
                 "Give three numbers, such as 8:1:1."
