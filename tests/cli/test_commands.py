@@ -270,6 +270,12 @@ def test_mistakes(tmp_path, store, refused, monkeypatch):
     assert not (tmp_path / "m").exists()
 
 
+def test_a_number_that_no_machine_holds(store, run, refused):
+    run("embed", store, "--model", "kmer2")
+    command = ["search", store, "--model", "kmer2", "--query", "one", "-k", "99999999999999999999"]
+    refused(command, "too large for this machine", "Give a smaller one")
+
+
 def test_search_mistakes(store, run, refused):
     run("embed", store, "--model", "kmer2")
     refused(["search", store, "--model", "kmer2", "--query", "nobody!"], "no molecule with the id 'nobody!'", "no RNA")

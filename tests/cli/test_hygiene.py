@@ -49,6 +49,7 @@ def test_sample(store, tmp_path, run):
 def test_mistakes(store, tmp_path, refused):
     refused(["split", store, "--ratios", "8:1"], "'8:1'", "such as 8:1:1")
     refused(["split", store, "--ratios", "0:1:1"], "0:1:1", "such as 8:1:1")
+    refused(["split", store, "--ratios", "1e308:1e308:1"], "1e+308:1e+308:1", "such as 8:1:1")
     refused(["split", store, "--ratios", "a:b:c"], "'a:b:c'")
     refused(["split", store, "--identity", 0], "from 0.7 to 1")
     refused(["split", store, "--identity", 1.2], "from 0.7 to 1")

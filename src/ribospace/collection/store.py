@@ -390,7 +390,7 @@ def _fault(said: str) -> str:
 
 
 def _refuse_fatal(where: str) -> None:
-    """Refuse a condition at which the store's Rust panics or aborts, its stack overflows, or of which it reads a part."""
+    """Refuse a condition at which the store panics or aborts or its stack overflows, or of which it reads a part."""
     unquoted = _QUOTED.sub("", where)
     if odd := _PLACEHOLDER.search(unquoted):
         raise UserError(
