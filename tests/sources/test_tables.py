@@ -144,6 +144,7 @@ def test_a_bad_csv_is_one_clear_sentence(tmp_path, text, said):
         ("id\tsequence\ttaxid\na\tACG\thuman\n", r"a\.tsv is not a readable tab-separated table: .*human"),
         ("id\tsequence\ttaxid\na\tACG\t9999999999\n", r"a\.tsv is not a readable tab-separated table: .*9999999999"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), r"a\.tsv is not a readable tab-separated table"),
+        ("id\tsequence\na\tACG\n".encode("utf-16"), r"a\.tsv is not .* table: it is no UTF-8 text; save it as UTF-8"),
         (b"id\tsequence\na\tAC\xff\xfe\n", r"a\.tsv is not a readable tab-separated table"),
     ],
 )

@@ -78,6 +78,8 @@ def _readable(path: Path, delimiter: Delimiter) -> Iterator[None]:
         yield
     except (pa.ArrowInvalid, pa.ArrowKeyError, csv.Error, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0].removeprefix("CSV parse error: ").rstrip(".")
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is no UTF-8 text; save it as UTF-8"
         reason = re.sub(r"Row #(\d+)", lambda found: f"record {int(found[1]) - 1}", reason)  # the header is its row 1
         kind = "comma" if delimiter == "," else "tab"
         raise UserError(f"{path} is not a readable {kind}-separated table: {reason}.") from error
