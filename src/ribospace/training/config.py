@@ -90,6 +90,8 @@ class OptimizerConfig:
             raise ValueError("learning_rate, weight_decay, clip and minutes must be finite, the last three 0 or more")
         if min(self.steps, self.token_budget, self.accumulate) < 1 or self.learning_rate <= 0:
             raise ValueError("steps, token_budget, accumulate and learning_rate must be above 0")
+        if self.steps > 10**9:
+            raise ValueError(f"{self.steps} steps have no end; a billion are the most")
         if min(self.warmup, self.evaluate_every, self.patience) < 0:
             raise ValueError("warmup, evaluate_every and patience must be 0 or more")
         if self.patience and not self.evaluate_every:
