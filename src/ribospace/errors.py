@@ -57,6 +57,11 @@ def is_disk_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (28, 122) or "No space left on device" in text or "os error 28" in text
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether a library written in Rust has given up, as the store does at odd conditions: that is no `Exception`."""
+    return type(error).__name__ == "PanicException"
+
+
 def is_of_store(error: BaseException) -> bool:
     """Whether an error is one of Lance's, about a table's files.
 

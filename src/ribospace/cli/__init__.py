@@ -15,7 +15,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a console that lacks a sign is shown its number
     from ribospace.cli.app import app
-    from ribospace.errors import UserError
+    from ribospace.errors import UserError, is_panic
 
     try:
         app(prog_name="ribospace")
@@ -31,7 +31,7 @@ def main() -> None:
     except Exception as error:
         _fail(error)
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # how libraries written in Rust fail
+        if not is_panic(error):
             raise
         _fail(error)
 
@@ -47,7 +47,9 @@ def _fail(error: BaseException) -> None:
     if isinstance(error, OSError) and error.filename is not None:
         _end(f"{error.filename}: {error.strerror}. Check the path and who may read and write it.", 2)
     first = (str(error).splitlines() or [""])[0]
-    if isinstance(error, MemoryError | OverflowError):
+    if isinstance(error, MemoryError):
+        _end(f"The memory is full ({first.rstrip('.')}). Give fewer molecules, or smaller numbers.", 1)
+    if isinstance(error, OverflowError):
         _end(f"A number that was given is too large for this machine ({first.rstrip('.')}). Give a smaller one.", 2)
     if is_of_store(error):
         mend = "If its files are damaged, copy it again or import its molecules into a new one."

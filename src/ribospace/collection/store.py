@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ribospace.collection.embedding import EmbeddingInfo
 from ribospace.collection.place import TABLE, cannot_read, dataset_at, first_line, home_of, is_remote, uri_of
-from ribospace.errors import UserError, is_disk_full, is_of_store, nearest
+from ribospace.errors import UserError, is_disk_full, is_of_store, is_panic, nearest
 from ribospace.files import cannot_write, is_named_molecules, missing_folders, one_at_a_time, remove_empty, remove_made
 from ribospace.records import SCHEMA
 
@@ -288,10 +288,10 @@ class Collection:
         try:
             return ask()
         except BaseException as error:
-            if not isinstance(error, ValueError | RuntimeError | OSError) and not _is_panic(error):
+            if not isinstance(error, ValueError | RuntimeError | OSError) and not is_panic(error):
                 raise
             text = str(error)
-            is_bad = isinstance(error, UnicodeError) or _is_panic(error) or any(word in text for word in _BAD_CONDITION)
+            is_bad = isinstance(error, UnicodeError) or is_panic(error) or any(word in text for word in _BAD_CONDITION)
             if where is None or "Lance file" in text or not is_bad:
                 if isinstance(error, ValueError) and not is_of_store(error):
                     raise
@@ -423,11 +423,6 @@ def require_column_name(name: str) -> None:
     is_text = "\0" not in name and name == name.encode(errors="replace").decode()  # a lone surrogate is none
     if not name or name.startswith("_") or set(".`/\\") & set(name) or not is_text:
         raise UserError(f"A column cannot be named {name!r}: no dot, backtick or slash, no _ in front. Choose another.")
-
-
-def _is_panic(error: BaseException) -> bool:
-    """Whether the store's Rust has given up, as it does at `$` in a condition; its exception is no `Exception`."""
-    return type(error).__name__ == "PanicException"
 
 
 def _connect(uri: str) -> Any:

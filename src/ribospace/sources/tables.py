@@ -97,7 +97,7 @@ def require_columns(path: Path, names: Collection[str], needed: Iterable[str]) -
     for name in needed:
         if name not in names:
             raise UserError(
-                f"{path} has no column {name!r}. {nearest(name, names)} Name its columns as Ribospace does."
+                f"{path} has no column {name!r}. {nearest(name, names)} Rename a column, or give another table."
             )
     twice = {name for name in names if names.count(name) > 1}
     if twice:

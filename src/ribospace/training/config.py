@@ -91,7 +91,7 @@ class OptimizerConfig:
         if min(self.steps, self.token_budget, self.accumulate) < 1 or self.learning_rate <= 0:
             raise ValueError("steps, token_budget, accumulate and learning_rate must be above 0")
         if self.steps > 10**9:
-            raise ValueError(f"{self.steps} steps have no end; a billion are the most")
+            raise ValueError(f"steps {self.steps} must be a billion at most")
         if min(self.warmup, self.evaluate_every, self.patience) < 0:
             raise ValueError("warmup, evaluate_every and patience must be 0 or more")
         if self.patience and not self.evaluate_every:
